@@ -1,0 +1,52 @@
+"""What crosses a boundary: validated shapes and their JSON Schemas. Imports nothing of the pipeline."""
+
+from contracts.base import SCHEMA_VERSION, Contract
+from contracts.datasets import DatasetMetadata
+from contracts.forecasts import ForecastRow, Rung
+from contracts.metrics import Grade, Metrics
+from contracts.models import ArtefactRef, IntervalBand, Member, ModelManifest, ModelType
+from contracts.planning import Cause, LedgerRow, Outcome, PlanRow
+from contracts.products import DemandClass, Product
+from contracts.sales import DailySales, DayStatus, ExtractionReport, RejectedRow, Rejection
+from contracts.tenants import (
+    ClosingDays,
+    ColumnMapping,
+    CovariateKind,
+    CovariateSource,
+    FileSource,
+    QuietHours,
+    Tenant,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ArtefactRef",
+    "Cause",
+    "ClosingDays",
+    "ColumnMapping",
+    "Contract",
+    "CovariateKind",
+    "CovariateSource",
+    "DailySales",
+    "DatasetMetadata",
+    "DayStatus",
+    "DemandClass",
+    "ExtractionReport",
+    "FileSource",
+    "ForecastRow",
+    "Grade",
+    "IntervalBand",
+    "LedgerRow",
+    "Member",
+    "Metrics",
+    "ModelManifest",
+    "ModelType",
+    "Outcome",
+    "PlanRow",
+    "Product",
+    "QuietHours",
+    "RejectedRow",
+    "Rejection",
+    "Rung",
+    "Tenant",
+]

@@ -1,0 +1,37 @@
+"""What every contract shares: strictness, immutability and UTC time stamps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+SCHEMA_VERSION = "1"
+
+
+def _to_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
+"""A time-zone aware moment, stored as UTC; a naive one is refused."""
+
+TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+"""1 to 63 of a-z, 0-9, `_`, `-`, beginning with a letter or digit: it stands in paths and keys."""
+
+ProductId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+"""Any non-empty text: product names come from tills and are kept as they are."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Version = Annotated[str, StringConstraints(pattern=r"^\d{8}_\d{6}$")]
+"""`YYYYMMDD_HHMMSS`, UTC, unique for a tenant and product."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Contract(BaseModel):
+    """Base of all contracts: unknown fields are refused and instances cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

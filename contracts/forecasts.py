@@ -1,0 +1,52 @@
+"""A forecast row, and the rung of the ladder that it stands on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from contracts.base import Contract, ProductId, TenantId, UtcDatetime
+
+
+class Rung(StrEnum):
+    """Which fallback produced a forecast; the first is the best."""
+
+    CHAMPION = "champion"
+    PREVIOUS_CHAMPION = "previous_champion"
+    SEASONAL_NAIVE = "seasonal_naive"
+    LAST_FORECAST = "last_forecast"
+
+
+class ForecastRow(Contract):
+    """One product on one future day."""
+
+    tenant_id: TenantId
+    product_id: ProductId
+    date: dt.date
+    origin: dt.date = Field(description="The last day that the forecast has seen.")
+    horizon: int = Field(ge=1, le=365, description="Days from the origin.")
+    y_hat: float = Field(ge=0, description="Mean demand, units.")
+    lower: float = Field(ge=0, description="0.05 quantile.")
+    upper: float = Field(ge=0, description="0.95 quantile.")
+    q10: float = Field(ge=0)
+    q25: float = Field(ge=0)
+    q50: float = Field(ge=0)
+    q75: float = Field(ge=0)
+    q90: float = Field(ge=0)
+    model_version: str | None = Field(None, description="None on the rungs that need no model.")
+    rung: Rung
+    reason: str = Field(description="Why this rung.")
+    stale: bool = False
+    issued_at: UtcDatetime
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        levels = [self.lower, self.q10, self.q25, self.q50, self.q75, self.q90, self.upper]
+        if levels != sorted(levels):
+            raise ValueError(f"quantiles must not fall, got {levels}")
+        if (self.date - self.origin).days != self.horizon:
+            raise ValueError(f"{self.date} is not {self.horizon} days after the origin {self.origin}")
+        return self

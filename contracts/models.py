@@ -1,0 +1,81 @@
+"""The manifest: all that is needed to trust, use and make again one registered model."""
+
+from __future__ import annotations
+
+import datetime as dt
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from contracts.base import SCHEMA_VERSION, Contract, Count, ProductId, Sha256, Share, TenantId, UtcDatetime, Version
+from contracts.metrics import Metrics
+from contracts.products import DemandClass
+
+
+class ModelType(StrEnum):
+    """What a model is for."""
+
+    FORECAST = "forecast"
+    ANOMALY = "anomaly"
+
+
+class ArtefactRef(Contract):
+    """One stored object, named by the SHA-256 of its content."""
+
+    name: str = Field(min_length=1, description="File name inside the model, such as `booster.txt`.")
+    sha256: Sha256
+    bytes: Count = Field(description="Size of the content before compression.")
+
+
+class Member(Contract):
+    """One family's fitted part of a model."""
+
+    family: str = Field(min_length=1)
+    weight: Share
+    scope: str = Field(pattern="^(product|tenant)$", description="tenant: one fit shared by all products.")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    files: tuple[ArtefactRef, ...] = ()
+    metrics: Metrics
+    metrics_from: str | None = Field(
+        None, description="The family whose out-of-sample errors stand for this one's, where it was not refitted."
+    )
+
+
+class IntervalBand(Contract):
+    """Conformal quantiles of scaled errors for one stretch of the horizon."""
+
+    first_day: int = Field(ge=1)
+    last_day: int = Field(ge=1)
+    quantiles: dict[str, float] = Field(description="Scaled error by quantile level, such as {'0.95': 1.7}.")
+    errors: Count = Field(description="Errors that the quantiles were taken from.")
+
+
+class ModelManifest(Contract):
+    """One product's registered model: recipe, members, metrics, data, code, timings."""
+
+    schema_version: str = SCHEMA_VERSION
+    model_type: ModelType = ModelType.FORECAST
+    tenant_id: TenantId
+    product_id: ProductId
+    version: Version
+    created_at: UtcDatetime
+    job_id: str
+    origin: dt.date = Field(description="The last day that the model has seen.")
+    horizon: int = Field(ge=1, le=365)
+    demand_class: DemandClass
+    data_days: Count
+    data_fingerprint: Sha256 = Field(description="Hash of the sales up to the origin.")
+    config_fingerprint: Sha256 = Field(description="Hash of the settings and code version that shape a model.")
+    members: tuple[Member, ...] = Field(min_length=1)
+    scale: float = Field(ge=0, description="Units that one scaled error stands for.")
+    bands: tuple[IntervalBand, ...] = ()
+    metrics: Metrics = Field(description="Of the combination, nested out of sample.")
+    naive_metrics: Metrics = Field(description="Of the seasonal naive on the same days.")
+    origins: tuple[dt.date, ...] = Field((), description="Origins that the metrics come from.")
+    evaluation: str = Field(description="How nested the figures are, in words.")
+    libraries: dict[str, str] = Field(description="Version by library.")
+    code_version: str
+    seed: int
+    seconds: float = Field(ge=0, description="Time spent on this product's fit and storage.")
+    notes: tuple[str, ...] = ()

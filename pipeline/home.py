@@ -1,0 +1,71 @@
+"""Where everything that is written lies under PIPELINE_HOME, and how a file is written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folders of one installation; a tenant's data lies under `data/<tenant_id>` alone."""
+
+    root: Path
+
+    @property
+    def dagster(self) -> Path:
+        """The Dagster instance (DAGSTER_HOME)."""
+        return self.root / "dagster"
+
+    @property
+    def registry_file(self) -> Path:
+        """The registry's SQLite file, where DATABASE_URL is unset."""
+        return self.root / "registry.db"
+
+    @property
+    def models(self) -> Path:
+        """The artefact store, where MODEL_STORAGE_PATH is unset."""
+        return self.root / "models"
+
+    @property
+    def tenants(self) -> Path:
+        """The tenants' TOML files."""
+        return self.root / "tenants"
+
+    @property
+    def sample(self) -> Path:
+        """The sales files of the sample tenants."""
+        return self.root / "sample"
+
+    def tenant(self, tenant_id: str) -> Path:
+        """Everything that is written for one tenant but its models."""
+        return self.root / "data" / tenant_id
+
+    def table(self, tenant_id: str, name: str) -> Path:
+        """The Parquet file of one of a tenant's tables, such as `sales` or `forecasts`."""
+        return self.tenant(tenant_id) / f"{name}.parquet"
+
+    def report(self, tenant_id: str) -> Path:
+        """A tenant's HTML report."""
+        return self.root / "reports" / f"{tenant_id}.html"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path`: readers see the old file or the whole new one, never a part.
+
+    The temporary file lies beside the target (a rename is atomic within one file system), is flushed
+    to disk before the rename, and is removed when anything fails, a full disk included.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

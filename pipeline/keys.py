@@ -1,0 +1,54 @@
+"""Names that are safe where they must stand: partition keys for Dagster, folder names for disks.
+
+Product ids are whatever a till prints: slashes, `..`, emoji, 500 characters. A partition key keeps
+them readable and can be turned back; a slug is a safe folder name that cannot leave its folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from urllib.parse import unquote
+
+from pipeline.errors import ConfigurationError
+
+SLUG_LETTERS = 40
+
+
+def partition_key(tenant_id: str, product_id: str) -> str:
+    """Return `tenant_id/product_id` with what Dagster refuses (control characters, `...`) percent-encoded."""
+    return f"{tenant_id}/{_encode(product_id)}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Return (tenant_id, product_id) of a partition key.
+
+    Raises:
+        ConfigurationError: the key has no `/`, or nothing before or after it.
+    """
+    tenant_id, slash, product = key.partition("/")
+    if not slash or not tenant_id or not product:
+        raise ConfigurationError(f"partition key {key!r} is not of the form tenant_id/product_id")
+    return tenant_id, unquote(product, errors="strict")
+
+
+def slug(text: str) -> str:
+    """Return a folder name of at most 57 characters: a readable stem and a hash that keeps it unique."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-").lower()[:SLUG_LETTERS]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{stem}-{digest}" if stem else digest
+
+
+def _encode(text: str) -> str:
+    escaped = "".join(_percent(c) if c == "%" or _is_refused(c) else c for c in text)
+    return escaped.replace("...", "%2E%2E%2E")
+
+
+def _is_refused(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "replace"))

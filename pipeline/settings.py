@@ -1,0 +1,109 @@
+"""Every setting: its unit, its default and its environment variable (the field's name in capitals)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipeline.errors import ConfigurationError
+
+Seasonality = Literal["auto", "true", "false"]
+
+
+class Settings(BaseSettings):
+    """The pipeline's settings, read from the environment once per process."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    pipeline_home: Path = Field(Path("var"), description="Folder that holds everything that is written.")
+
+    database_url: str | None = Field(None, description="Registry; SQLite under PIPELINE_HOME when unset.")
+    db_pool_size: int = Field(10, ge=1, description="Connections kept open.")
+    db_max_overflow: int = Field(20, ge=0, description="Connections above the pool under load.")
+    db_pool_timeout: float = Field(30, gt=0, description="Seconds to wait for a connection.")
+    db_pool_recycle: int = Field(3600, ge=-1, description="Seconds after which a connection is replaced.")
+    db_pool_pre_ping: bool = Field(True, description="Test a connection before use.")
+    db_echo: bool = Field(False, description="Log every statement.")
+
+    rabbitmq_url: str | None = Field(None, description="Broker for events; a file under PIPELINE_HOME when unset.")
+
+    model_storage_path: str | None = Field(None, description="Artefact store; PIPELINE_HOME/models when unset.")
+    model_retention_days: int = Field(90, ge=1, description="Days that a model version is kept.")
+    max_model_versions_per_product: int = Field(10, ge=2, description="Versions kept per product.")
+    enable_model_compression: bool = Field(True, description="Compress artefacts.")
+    model_versioning_enabled: bool = Field(True, description="Keep earlier versions.")
+    model_backup_enabled: bool = Field(True, description="Never delete the previous champion.")
+
+    max_concurrent_jobs: int = Field(
+        3,
+        ge=1,
+        validation_alias=AliasChoices("max_concurrent_jobs", "max_concurrent_training_jobs"),
+        description="Training runs at once; alias MAX_CONCURRENT_TRAINING_JOBS.",
+    )
+    max_training_time_minutes: int = Field(30, ge=1, description="Minutes a training run may take.")
+    min_training_data_days: int = Field(30, ge=1, description="Observed days a product needs, from its first row.")
+    enable_auto_deployment: bool = Field(True, description="Promote a challenger that earns it at once.")
+
+    prophet_weekly_seasonality: Seasonality = Field("auto", description="Prophet's and linear's weekly season.")
+    prophet_yearly_seasonality: Seasonality = Field("auto", description="Yearly season; auto: with a year of history.")
+    prophet_daily_seasonality: Seasonality = Field("false", description="Noise on daily data; kept off.")
+    prophet_interval_width: float = Field(0.9, gt=0, lt=1, description="Width of Prophet's own intervals, unused.")
+    prophet_changepoint_prior_scale: float = Field(0.05, ge=0.001, le=0.5, description="Flexibility of the trend.")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    prophet_verbose: bool = Field(False, description="Let Prophet's compiled model talk.")
+    enable_profiling: bool = Field(False, description="Write a profile of each training run.")
+
+    recommended_data_days: int = Field(90, ge=1, description="Observed days below which a product gets a warning.")
+    zero_share_error: float = Field(0.9, ge=0, le=1, description="Share of zero days that restricts the families.")
+    zero_share_warning: float = Field(0.7, ge=0, le=1, description="Share of zero days that warns.")
+    max_products_per_tenant: int = Field(10_000, ge=1, description="Products a tenant may have.")
+    max_quantity: float = Field(1e6, gt=0, description="Units; a larger quantity in one row is rejected as absurd.")
+    outlier_mads: float = Field(12, gt=0, description="Robust deviations from the usual that make a day an outlier.")
+    max_rejected_share: float = Field(0.5, ge=0, le=1, description="Share of rejected rows that blocks a tenant.")
+
+    grade_excellent: float = Field(10, gt=0, description="MAPE, percent, up to which a model is excellent.")
+    grade_good: float = Field(20, gt=0, description="MAPE, percent, up to which a model is good.")
+    grade_acceptable: float = Field(30, gt=0, description="MAPE, percent, up to which a model is acceptable.")
+
+    horizon_days: int = Field(14, ge=1, le=365, description="Days ahead that are forecast.")
+    evaluation_origins: int = Field(4, ge=1, le=52, description="Past origins that a recipe is scored at.")
+    lookback_days: int = Field(35, ge=0, description="Days before a file's last day in which it may delete rows.")
+    retrain_after_days: int = Field(28, ge=1, description="Whole data days after which a model is due.")
+    retrain_after_new_days: int = Field(14, ge=1, description="New observed days after which a product is due.")
+    retrain_cron: str = Field("0 2 * * 1", description="Cron of the weekly retraining, UTC.")
+    watch_interval_seconds: int = Field(60, ge=5, description="Seconds between looks for new sales files.")
+    workers: int | None = Field(None, ge=1, description="Worker processes a job; cores / MAX_CONCURRENT_JOBS if unset.")
+    task_timeout_seconds: float = Field(600, gt=0, description="Seconds that one worker task may take.")
+    seed: int = Field(20_240_101, ge=0, description="Seed of everything random.")
+
+    @field_validator("prophet_weekly_seasonality", "prophet_yearly_seasonality", "prophet_daily_seasonality", mode="before")
+    @classmethod
+    def _lower_case(cls, value: object) -> object:
+        return str(value).lower() if isinstance(value, str | bool) else value
+
+    @property
+    def home(self) -> Path:
+        """Absolute form of PIPELINE_HOME."""
+        return self.pipeline_home.expanduser().resolve()
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        ConfigurationError: a variable holds a value that its setting does not allow; names both.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']).upper()}={fault['input']!r}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise ConfigurationError(f"these settings cannot be used: {faults}") from error

@@ -1,0 +1,56 @@
+"""How a product's demand behaves: its class, its days of data, whether it is still sold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from contracts import DemandClass
+from pipeline.engine.panel import Bools, Floats, Ints, Panel
+
+RECENT_DAYS = 90
+HIGH_UNITS, MEDIUM_UNITS = 50.0, 10.0
+INTERMITTENT_ZERO_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Facts about the n products of a panel, each (n,)."""
+
+    data_days: Ints
+    """Observed days since the first row."""
+    zero_share: Floats
+    """Observed days without sales, of data_days; 1 without data."""
+    level: Floats
+    """Units a day over the last 90 observed days."""
+    discontinued: Bools
+    """No sale in the last 90 observed days."""
+    classes: tuple[DemandClass, ...]
+
+
+def understand(panel: Panel) -> Demand:
+    """Return what each product's history up to the panel's last day says of its demand."""
+    observed = panel.observed
+    days = observed.sum(axis=1)
+    zeros = (observed & (panel.quantity == 0)).sum(axis=1)
+    zero_share = np.where(days > 0, zeros / np.maximum(days, 1), 1.0)
+    recent = observed & (observed[:, ::-1].cumsum(axis=1)[:, ::-1] <= RECENT_DAYS)
+    sold = np.where(recent, np.nan_to_num(panel.quantity), 0.0)
+    level = sold.sum(axis=1) / np.maximum(recent.sum(axis=1), 1)
+    recent_zero = np.where(recent, panel.quantity == 0, False).sum(axis=1) / np.maximum(recent.sum(axis=1), 1)
+    return Demand(
+        days.astype(np.int64),
+        zero_share,
+        level,
+        (level == 0) & (days > 0),
+        tuple(_class_of(float(v), float(z)) for v, z in zip(level, recent_zero, strict=True)),
+    )
+
+
+def _class_of(level: float, zero_share: float) -> DemandClass:
+    if zero_share >= INTERMITTENT_ZERO_SHARE:
+        return DemandClass.INTERMITTENT
+    if level >= HIGH_UNITS:
+        return DemandClass.HIGH
+    return DemandClass.MEDIUM if level >= MEDIUM_UNITS else DemandClass.LOW

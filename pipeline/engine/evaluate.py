@@ -1,0 +1,227 @@
+"""Rolling-origin evaluation: what each family, and their combination, would have forecast in the past.
+
+Everything at an origin is made from what was known on its evening (Tashman 2000): the panel is observed
+anew, the families are fitted anew, the covariates are those given for each day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from contracts import DemandClass, IntervalBand, Metrics
+from pipeline.engine.closing import closed_ahead
+from pipeline.engine.combination import GATEKEEPER, combine
+from pipeline.engine.demand import understand
+from pipeline.engine.families import FAMILIES, Recipe
+from pipeline.engine.intervals import LEVELS, calibrate, product_scale, quantiles, spread
+from pipeline.engine.metrics import measure, seasonal_scales
+from pipeline.engine.observe import Ledgered, observe
+from pipeline.engine.panel import Bools, Floats, Outlook, Panel
+from pipeline.errors import PipelineError
+
+
+@dataclass(frozen=True)
+class Task:
+    """One origin to evaluate: what to fit, on what, and who takes part."""
+
+    sales: Ledgered
+    outlook: Outlook
+    origin: pd.Timestamp
+    horizon: int
+    families: tuple[str, ...]
+    recipes: Mapping[str, Recipe]
+    min_days: int
+    max_zero_share: float = 1.0
+    active_days: int = 0
+    zeros_count: bool = False
+
+
+@dataclass(frozen=True)
+class OriginForecasts:
+    """Forecasts of n products from one origin, and what came true.
+
+    `actual` (n, h) units, NaN where not scored; `families` {name: (n, h)} units, a NaN row where a family
+    failed; `combined` (n, h); `scale`, `difference`, `squared` (n,); `faults` by (product, family).
+    """
+
+    origin: pd.Timestamp
+    products: tuple[str, ...]
+    actual: Floats
+    families: dict[str, Floats]
+    combined: Floats
+    scale: Floats
+    difference: Floats
+    squared: Floats
+    classes: tuple[DemandClass, ...]
+    faults: dict[tuple[str, str], str]
+    laid: Floats | None = None
+    """(levels, n, h) quantiles, once they are calibrated on other origins."""
+
+    @property
+    def scaled_errors(self) -> Floats:
+        """(n, h) errors of the combination in units of their spread."""
+        return (self.actual - self.combined) / spread(self.scale, self.combined)
+
+
+def at_origin(task: Task) -> OriginForecasts:
+    """Forecast one origin with every family, and score it."""
+    panel = observe(task.sales, task.outlook, task.origin)
+    panel = panel.take(_taking_part(panel, task))
+    demand = understand(panel)
+    closed = closed_ahead(panel, task.outlook, task.horizon)
+    restricted = demand.zero_share > task.max_zero_share
+    forecasts, faults = {}, {}
+    for name in task.families:
+        able = np.ones(len(panel.products), bool) if name == GATEKEEPER else ~restricted
+        made, failed = forecast_with(name, panel, able, task)
+        forecasts[name] = np.where(closed & np.isfinite(made), 0.0, made)
+        faults.update(failed)
+    difference, squared = seasonal_scales(panel)
+    return OriginForecasts(
+        task.origin,
+        panel.products,
+        _actual(task, panel.products),
+        forecasts,
+        combine(forecasts),
+        product_scale(difference, demand.level),
+        difference,
+        squared,
+        demand.classes,
+        faults,
+    )
+
+
+def forecast_with(
+    name: str, panel: Panel, able: Bools, task: Task
+) -> tuple[Floats, dict[tuple[str, str], str]]:
+    """Return (n, h) units of one family, and its faults; a failing product gets a NaN row and harms no other."""
+    made = np.full((len(panel.products), task.horizon), np.nan)
+    rows = np.flatnonzero(able)
+    if not rows.size:
+        return made, {}
+    try:
+        made[rows] = _fit_and_predict(name, panel.take(rows), task)
+    except (PipelineError, ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+        if len(rows) == 1 or FAMILIES[name].scope == "tenant":
+            return made, {(panel.products[row], name): f"{type(error).__name__}: {error}" for row in rows}
+        return _one_by_one(name, panel, rows, task)
+    return made, {}
+
+
+def _one_by_one(
+    name: str, panel: Panel, rows: np.ndarray, task: Task
+) -> tuple[Floats, dict[tuple[str, str], str]]:
+    made, faults = np.full((len(panel.products), task.horizon), np.nan), {}
+    for row in rows:
+        alone = np.arange(len(panel.products)) == row
+        block, failed = forecast_with(name, panel, alone, task)
+        made[row] = block[row]
+        faults.update(failed)
+    return made, faults
+
+
+def _fit_and_predict(name: str, panel: Panel, task: Task) -> Floats:
+    fitted = FAMILIES[name].fit(panel, task.outlook, task.recipes.get(name, Recipe()))
+    return fitted.predict(panel, task.outlook, task.horizon)
+
+
+def _taking_part(panel: Panel, task: Task) -> Bools:
+    """Products with enough days; with `active_days`, days count from the first row, and recent sales are needed."""
+    if not task.active_days:
+        return panel.observed.sum(axis=1) >= task.min_days
+    sold = (np.nan_to_num(panel.quantity[:, -90:]) > 0).sum(axis=1)
+    stop = len(panel.dates)
+    first = np.where(task.sales.present[:, :stop].any(axis=1), task.sales.present[:, :stop].argmax(axis=1), stop)
+    return (stop - first >= task.min_days) & (sold >= task.active_days)
+
+
+def _actual(task: Task, products: tuple[str, ...]) -> Floats:
+    """(n, h) what came true; with `zeros_count` every day without sales is zero, whatever the reason."""
+    last = min(task.origin + pd.Timedelta(days=task.horizon), task.sales.dates[-1])
+    later = observe(task.sales, task.outlook, last)
+    rows = pd.Index(later.products).get_indexer(list(products))
+    start = int(later.dates.searchsorted(task.origin, side="right"))
+    seen = later.quantity[rows, start:]
+    if task.zeros_count:
+        seen = task.sales.quantity[rows, start : start + seen.shape[1]]
+    actual = np.full((len(products), task.horizon), np.nan)
+    actual[:, : seen.shape[1]] = seen
+    return actual
+
+
+def with_intervals(
+    scored: Sequence[OriginForecasts], *, strictly_earlier: bool = False
+) -> list[OriginForecasts]:
+    """Return the origins with quantiles that no error of their own went into.
+
+    Those of earlier origins are used alone where there are two at least, or `strictly_earlier` is asked
+    for; the first origins otherwise leave themselves out.
+    """
+    ordered = sorted(scored, key=lambda one: one.origin)
+    done = []
+    for number, one in enumerate(ordered):
+        horizon = pd.Timedelta(days=one.combined.shape[1])
+        earlier = [other for other in ordered[:number] if other.origin + horizon <= one.origin]
+        if not strictly_earlier and len(earlier) < 2:
+            earlier = [other for other in ordered if other is not one]
+        bands = bands_of(earlier)
+        laid = quantiles(one.combined, one.scale, one.classes, bands)
+        done.append(replace(one, laid=np.where(np.isfinite(one.combined), laid, np.nan)))
+    return done
+
+
+def bands_of(scored: Sequence[OriginForecasts]) -> dict[DemandClass | None, tuple[IntervalBand, ...]]:
+    """Return the interval bands that the errors of these origins give."""
+    return calibrate((one.classes, one.scaled_errors) for one in scored)
+
+
+def score(scored: Sequence[OriginForecasts], family: str | None = None, product: str | None = None) -> Metrics:
+    """Return the metrics over origins: of a family or the combination, of one product or of all."""
+    parts = []
+    for one in scored:
+        rows = [i for i, p in enumerate(one.products) if product in (None, p)]
+        forecast = (one.combined if family is None else one.families[family])[rows]
+        ends = (np.full_like(forecast, np.nan),) * 2
+        if family is None and one.laid is not None:
+            ends = (one.laid[0][rows], one.laid[-1][rows])
+        shape = forecast.shape
+        scales = (np.broadcast_to(s[rows][:, None], shape) for s in (one.difference, one.squared))
+        parts.append((one.actual[rows], forecast, *scales, *ends))
+    if not parts:
+        return Metrics(n=0)
+    actual, forecast, difference, squared, lower, upper = (np.concatenate(p) for p in zip(*parts, strict=True))
+    with_ends = bool(np.isfinite(lower).any())
+    return measure(
+        actual,
+        forecast,
+        scale=difference,
+        squared_scale=squared,
+        lower=lower if with_ends else None,
+        upper=upper if with_ends else None,
+    )
+
+
+def table(scored: Sequence[OriginForecasts], tenant_id: str) -> pd.DataFrame:
+    """Return a row per product, origin and day: actual, y_hat, lower, upper and a column per family, units."""
+    frames = []
+    for one in scored:
+        n, h = one.combined.shape
+        laid = np.full((len(LEVELS), n, h), np.nan) if one.laid is None else one.laid
+        ahead = one.origin + pd.to_timedelta(np.tile(np.arange(1, h + 1), n), unit="D")
+        frame = {
+            "tenant_id": tenant_id,
+            "product_id": np.repeat(np.array(one.products, object), h),
+            "origin": one.origin,
+            "date": ahead,
+            "horizon": np.tile(np.arange(1, h + 1), n),
+            "actual": one.actual.ravel(),
+            "y_hat": one.combined.ravel(),
+            "lower": laid[0].ravel(),
+            "upper": laid[-1].ravel(),
+        }
+        frames.append(pd.DataFrame(frame | {name: made.ravel() for name, made in one.families.items()}))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

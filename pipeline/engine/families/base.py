@@ -1,0 +1,88 @@
+"""The one protocol of all families."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from pipeline.engine.panel import Floats, Outlook, Panel
+
+
+class Scope(StrEnum):
+    """Whom one fit serves: each product its own, or all products of a tenant together."""
+
+    PRODUCT = "product"
+    TENANT = "tenant"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a family is to be fitted: its parameters by name, and the seed of everything random."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+
+class Fitted(Protocol):
+    """A fitted family."""
+
+    def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
+        """Return (n, horizon) mean demand, units, finite and not negative, for the days after the history.
+
+        Args:
+            history: the n products up to the origin; it may be newer than what the fit has seen.
+            outlook: must cover the history and the horizon.
+            horizon: days ahead.
+        """
+        ...
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return what must be stored, by file name; data only, never code."""
+        ...
+
+
+class Family(Protocol):
+    """A kind of model.
+
+    `stand_in` names the family whose out-of-sample errors are taken for this one's where refitting it at
+    every origin would cost too much; `voice` groups families that say the same: a voice counts once in a
+    combination.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name in manifests, tables and columns."""
+        ...
+
+    @property
+    def scope(self) -> Scope:
+        """Whom one fit serves."""
+        ...
+
+    @property
+    def voice(self) -> str:
+        """Name of the voice that the family speaks with in a combination."""
+        ...
+
+    @property
+    def stand_in(self) -> str | None:
+        """The family that is evaluated in its place, if any."""
+        ...
+
+    def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> Fitted:
+        """Fit to the observed days of the history.
+
+        Raises:
+            FamilyError: the history cannot carry this family; says why.
+        """
+        ...
+
+    def from_files(self, files: Mapping[str, bytes]) -> Fitted:
+        """Turn stored files back into a fitted family that predicts the same.
+
+        Raises:
+            FamilyError: a file is missing or not what it should be.
+        """
+        ...

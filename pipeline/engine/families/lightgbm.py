@@ -1,0 +1,148 @@
+"""Pooled gradient-boosted trees: one booster over all of a tenant's products, forecasting day by day.
+
+Tweedie loss on units (zeros and spread that grow with the mean are natural to it), recursive: each day's
+forecast becomes the next day's lag, so any horizon can be asked for, and the stored booster forecasts daily
+with fresh lags.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.engine.families.base import Recipe, Scope
+from pipeline.engine.features import CATEGORICAL, MEMORY, Codes, FeatureMaker, names, training_days
+from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.errors import FamilyError
+
+DEFAULTS: Mapping[str, Any] = {
+    "n_estimators": 400,
+    "learning_rate": 0.05,
+    "num_leaves": 31,
+    "max_depth": -1,
+    "min_child_samples": 30,
+    "subsample": 0.8,
+    "colsample_bytree": 0.7,
+    "tweedie_variance_power": 1.5,
+    "max_rows": 1_000_000,
+}
+BOOSTER, META = "booster.txt", "lightgbm.json"
+SKIP_DAYS = 28
+"""First days of a product that train nothing: their lags are still empty."""
+
+
+class LightGBM:
+    """One booster a tenant, native text when stored."""
+
+    name = "lightgbm"
+    scope = Scope.TENANT
+    voice = "trees"
+    stand_in = None
+
+    def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedLightGBM:
+        """Fit the booster on all observed days of all products, sampled above `max_rows`."""
+        import lightgbm
+
+        parameters = {**DEFAULTS, **recipe.parameters}
+        codes, columns = Codes.of(history), names(outlook)
+        x, y = _training_set(history, outlook, codes, int(parameters["max_rows"]), recipe.seed)
+        if len(y) < 2 * int(parameters["min_child_samples"]) or not y.any():
+            raise FamilyError(
+                f"{len(y)} observed days over {len(history.products)} products, with {np.count_nonzero(y)} days "
+                f"of sales, are too few to grow trees"
+            )
+        data = lightgbm.Dataset(
+            x,
+            y,
+            # Covariates may be called anything; the booster's text refuses many characters, so it gets numbers.
+            feature_name=[f"f{number}" for number in range(len(columns))],
+            categorical_feature=[f"f{columns.index(name)}" for name in CATEGORICAL],
+            params={"verbosity": -1, "min_data_in_bin": 3},
+        )
+        booster = lightgbm.train(_booster_parameters(parameters, recipe.seed), data, int(parameters["n_estimators"]))
+        return FittedLightGBM(booster, codes, columns)
+
+    def from_files(self, files: Mapping[str, bytes]) -> FittedLightGBM:
+        """Read the booster back from its native text."""
+        import lightgbm
+
+        try:
+            meta = json.loads(files[META])
+            booster = lightgbm.Booster(model_str=files[BOOSTER].decode())
+            return FittedLightGBM(booster, Codes(**meta["codes"]), tuple(meta["features"]))
+        except (KeyError, ValueError, TypeError, lightgbm.basic.LightGBMError) as error:
+            raise FamilyError(f"lightgbm needs {BOOSTER} and {META}; found {sorted(files)}") from error
+
+
+@dataclass(frozen=True)
+class FittedLightGBM:
+    """A booster, the numbers of names, and the names of its features."""
+
+    booster: Any
+    codes: Codes
+    features: tuple[str, ...]
+
+    def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
+        """Return (n, horizon) units."""
+        if names(outlook) != self.features:
+            raise FamilyError(
+                f"the booster knows the features {self.features}, but the calendar gives {names(outlook)}"
+            )
+        maker = FeatureMaker(history, outlook, self.codes)
+        days = len(history.dates)
+        known = history.quantity[:, -MEMORY:]
+        past = np.full((len(history.products), known.shape[1] + horizon), np.nan)
+        past[:, : known.shape[1]] = known
+        for ahead in range(horizon):
+            seen = known.shape[1] + ahead
+            x = maker.day(past[:, :seen], days + ahead)
+            past[:, seen] = np.maximum(self.booster.predict(x, num_threads=1), 0.0)
+        return past[:, known.shape[1] :]
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the booster's native text and what it needs to read a calendar."""
+        codes = {"product": self.codes.product, "category": self.codes.category, "location": self.codes.location}
+        meta = {"codes": codes, "features": list(self.features)}
+        return {BOOSTER: self.booster.model_to_string().encode(), META: json.dumps(meta, sort_keys=True).encode()}
+
+
+def _training_set(
+    history: Panel, outlook: Outlook, codes: Codes, max_rows: int, seed: int
+) -> tuple[np.ndarray, Floats]:
+    """(rows, f) float32 features and (rows,) units of the observed days, a random part of them above max_rows."""
+    started = history.started
+    total = int(history.observed.sum())
+    chance = np.random.default_rng(seed)
+    blocks, units = [], []
+    for column, observed, features in training_days(history, outlook, codes):
+        use = observed & (column - started >= SKIP_DAYS)
+        if total > max_rows:
+            use &= chance.random(len(use)) < max_rows / total
+        blocks.append(features[use].astype(np.float32))
+        units.append(history.quantity[use, column])
+    if not blocks:
+        return np.empty((0, len(names(outlook))), np.float32), np.empty(0)
+    return np.concatenate(blocks), np.concatenate(units)
+
+
+def _booster_parameters(parameters: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    return {
+        "objective": "tweedie",
+        "tweedie_variance_power": parameters["tweedie_variance_power"],
+        "learning_rate": parameters["learning_rate"],
+        "num_leaves": parameters["num_leaves"],
+        "max_depth": parameters["max_depth"],
+        "min_data_in_leaf": parameters["min_child_samples"],
+        "bagging_fraction": parameters["subsample"],
+        "bagging_freq": 1,
+        "feature_fraction": parameters["colsample_bytree"],
+        "seed": seed % 2**31,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbosity": -1,
+    }

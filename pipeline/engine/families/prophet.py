@@ -1,0 +1,147 @@
+"""Prophet, with the design of `linear`: fitted once, with settings found on the closed form."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.engine.families.base import Recipe, Scope
+from pipeline.engine.families.design import (
+    CHANGEPOINT_RANGE,
+    CHANGEPOINTS,
+    DEFAULTS,
+    WEEKLY_ORDER,
+    YEARLY_ORDER,
+    YEARLY_PERIOD,
+    Design,
+    covariate,
+    lay_design,
+)
+from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.errors import FamilyError
+
+FILE = "prophet.json"
+
+
+class Prophet:
+    """Facebook's Prophet through its own library; stored as the library's JSON."""
+
+    name = "prophet"
+    scope = Scope.PRODUCT
+    voice = "regression"
+    stand_in = "linear"
+
+    def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedProphet:
+        """Fit each product of the history."""
+        parameters = {**DEFAULTS, **recipe.parameters}
+        return FittedProphet(
+            {
+                product: _fit(history, index, outlook, parameters, recipe.seed)
+                for index, product in enumerate(history.products)
+            }
+        )
+
+    def from_files(self, files: Mapping[str, bytes]) -> FittedProphet:
+        """Read the models back from the library's JSON."""
+        _quiet()
+        from prophet.serialize import model_from_json
+
+        try:
+            stored = json.loads(files[FILE])
+            return FittedProphet({product: model_from_json(text) for product, text in stored.items()})
+        except (KeyError, ValueError, TypeError) as error:
+            raise FamilyError(f"prophet needs {FILE} with its models as JSON; found {sorted(files)}") from error
+
+
+@dataclass(frozen=True)
+class FittedProphet:
+    """One library model a product."""
+
+    models: Mapping[str, Any]
+
+    def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
+        """Return (n, horizon) units."""
+        ahead = pd.date_range(history.last + pd.Timedelta(days=1), periods=horizon, freq="D")
+        forecast = np.empty((len(history.products), horizon))
+        for index, product in enumerate(history.products):
+            if product not in self.models:
+                raise FamilyError(f"this fit of prophet holds {sorted(self.models)[:3]}, not {product!r}")
+            model = self.models[product]
+            frame = _frame(ahead, outlook, _row(outlook, product), tuple(model.extra_regressors))
+            forecast[index] = model.predict(frame)["yhat"].to_numpy(float)
+        return np.maximum(forecast, 0.0)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return the models as the library's JSON, by product."""
+        from prophet.serialize import model_to_json
+
+        stored = {product: model_to_json(model) for product, model in self.models.items()}
+        return {FILE: json.dumps(stored, sort_keys=True).encode()}
+
+
+def _fit(history: Panel, index: int, outlook: Outlook, parameters: Mapping[str, Any], seed: int) -> Any:
+    _quiet()
+    from prophet import Prophet as Library
+
+    row = _row(outlook, history.products[index])
+    design, dates, units = lay_design(history, index, outlook, row, parameters)
+    model = Library(
+        n_changepoints=min(CHANGEPOINTS, len(design.changepoints)),
+        changepoint_range=CHANGEPOINT_RANGE,
+        changepoint_prior_scale=parameters["changepoint_prior_scale"],
+        seasonality_prior_scale=parameters["seasonality_prior_scale"],
+        holidays_prior_scale=parameters["holidays_prior_scale"],
+        holidays=_holidays(design, outlook),
+        weekly_seasonality=WEEKLY_ORDER if design.weekly else False,
+        yearly_seasonality=False,
+        daily_seasonality=False,
+        uncertainty_samples=0,
+    )
+    if design.yearly:
+        model.add_seasonality("yearly", YEARLY_PERIOD, YEARLY_ORDER, prior_scale=design.yearly_prior)
+    for regressor in design.regressors:
+        model.add_regressor(regressor.name)
+    frame = _frame(dates, outlook, row, tuple(r.name for r in design.regressors)).assign(y=units)
+    # The library leaves its optimiser's files behind until the process ends; a folder of our own is gone at once.
+    with tempfile.TemporaryDirectory(prefix="prophet-") as folder:
+        model.fit(frame, seed=seed % 2**31, output_dir=folder)
+    return model
+
+
+def _row(outlook: Outlook, product: str) -> int:
+    return outlook.products.index(product) if outlook.by_product else -1
+
+
+def _frame(dates: pd.DatetimeIndex, outlook: Outlook, row: int, regressors: tuple[str, ...]) -> pd.DataFrame:
+    """The library's input; a missing covariate gets its usual value, as in `linear`."""
+    at = outlook.dates.get_indexer(dates)
+    columns: dict[str, Any] = {"ds": dates}
+    for name in regressors:
+        values = covariate(outlook, name, row)
+        usual = float(np.nanmean(values[: int(at[0]) + 1])) if np.isfinite(values[: int(at[0]) + 1]).any() else 0.0
+        columns[name] = np.where(np.isfinite(values[at]), values[at], usual)
+    return pd.DataFrame(columns)
+
+
+def _holidays(design: Design, outlook: Outlook) -> pd.DataFrame | None:
+    days = [pd.DataFrame({"holiday": name, "ds": outlook.dates[outlook.holidays[name]]}) for name in design.holidays]
+    return pd.concat(days, ignore_index=True) if days else None
+
+
+def _quiet() -> None:
+    """Silence the libraries: setting the logger's level does not stick, disabling it does."""
+    from pipeline.settings import get_settings
+
+    if get_settings().prophet_verbose:
+        return
+    import prophet  # noqa: F401 - the loggers are made by the import
+
+    for name in ("cmdstanpy", "prophet", "prophet.models"):
+        logging.getLogger(name).disabled = True

@@ -1,0 +1,105 @@
+"""Honest intervals: conformal quantiles of scaled out-of-sample errors.
+
+Split conformal prediction (Vovk, Gammerman and Shafer 2005; Lei et al. 2018): the errors that a recipe made
+at past origins, brought to one scale, are pooled by demand class and stretch of the horizon; their quantiles
+are laid around a new forecast. The scale of a product's day is its usual error, larger on its busier days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from contracts import DemandClass, IntervalBand
+from pipeline.engine.panel import Floats
+
+LEVELS = (0.05, 0.10, 0.25, 0.50, 0.75, 0.90, 0.95)
+LOWER, UPPER = LEVELS[0], LEVELS[-1]
+BANDS = ((1, 7), (8, 14), (15, 365))
+MIN_ERRORS = 60
+"""Errors below which a class borrows the quantiles of all classes: a 5 % tail needs a few in it."""
+FALLBACK = dict(zip(LEVELS, (-1.5, -1.2, -0.6, 0.0, 0.6, 1.3, 1.9), strict=True))
+"""Where nothing at all was ever scored: near those of seasonal differences, on the wide side."""
+BUSY_LIMITS = (0.5, 2.0)
+
+
+def product_scale(seasonal_difference: Floats, level: Floats) -> Floats:
+    """Return (n,) units: the usual size of an error, from the history alone.
+
+    Args:
+        seasonal_difference: (n,) mean absolute difference of lag 7; NaN where there is none.
+        level: (n,) units a day; its root stands in, as for a Poisson count.
+    """
+    root = np.sqrt(np.maximum(level, 0.25))
+    return np.where(np.isfinite(seasonal_difference), np.maximum(seasonal_difference, 0.25 * root), root)
+
+
+def spread(scale: Floats, y_hat: Floats) -> Floats:
+    """Return (n, h) units of one scaled error: the product's scale, larger on busier days."""
+    usual = np.maximum(y_hat.mean(axis=1, keepdims=True), 1e-9)
+    return scale[:, None] * np.sqrt(np.clip(y_hat / usual, *BUSY_LIMITS))
+
+
+def calibrate(
+    errors: Iterable[tuple[Sequence[DemandClass], Floats]],
+) -> dict[DemandClass | None, tuple[IntervalBand, ...]]:
+    """Return the bands of each demand class, and of all classes together under None.
+
+    Args:
+        errors: for each origin, the classes (n,) and the scaled errors (n, h), NaN where not scored.
+    """
+    pooled = [(np.array([str(c) for c in classes], object), block) for classes, block in errors]
+    everyone = _bands([block for _, block in pooled], None)
+    by_class: dict[DemandClass | None, tuple[IntervalBand, ...]] = {None: everyone}
+    for demand_class in DemandClass:
+        blocks = [block[labels == demand_class.value] for labels, block in pooled]
+        by_class[demand_class] = _bands(blocks, everyone)
+    return by_class
+
+
+def quantiles(
+    y_hat: Floats,
+    scale: Floats,
+    classes: Sequence[DemandClass],
+    bands: Mapping[DemandClass | None, tuple[IntervalBand, ...]],
+) -> Floats:
+    """Return (levels, n, h) units: not negative, and never falling from one level to the next."""
+    unit = spread(scale, y_hat)
+    laid = np.empty((len(LEVELS), *y_hat.shape))
+    for row, demand_class in enumerate(classes):
+        laid[:, row] = lay(y_hat[row], unit[row], bands.get(demand_class, bands[None]))
+    return laid
+
+
+def lay(y_hat: Floats, unit: Floats, bands: Sequence[IntervalBand]) -> Floats:
+    """Return (levels, h) units around one product's forecast (h,)."""
+    day = np.arange(1, len(y_hat) + 1)
+    shifts = np.empty((len(LEVELS), len(y_hat)))
+    for band in bands:
+        inside = (day >= band.first_day) & (day <= band.last_day)
+        shifts[:, inside] = np.array([band.quantiles[str(level)] for level in LEVELS])[:, None]
+    return np.maximum.accumulate(np.maximum(y_hat + shifts * unit, 0.0), axis=0)
+
+
+def _bands(blocks: Sequence[Floats], borrowed: tuple[IntervalBand, ...] | None) -> tuple[IntervalBand, ...]:
+    bands: list[IntervalBand] = []
+    for number, (first, last) in enumerate(BANDS):
+        parts = [block[:, first - 1 : last] for block in blocks]
+        errors = np.concatenate([part[np.isfinite(part)] for part in parts]) if parts else np.empty(0)
+        if len(errors) >= MIN_ERRORS or (borrowed is None and len(errors) > 0):
+            found = {str(level): _conformal(errors, level) for level in LEVELS}
+            bands.append(IntervalBand(first_day=first, last_day=last, quantiles=found, errors=len(errors)))
+        elif borrowed is not None:
+            bands.append(borrowed[number])
+        else:
+            earlier = bands[-1].quantiles if bands else {str(k): v for k, v in FALLBACK.items()}
+            bands.append(IntervalBand(first_day=first, last_day=last, quantiles=earlier, errors=0))
+    return tuple(bands)
+
+
+def _conformal(errors: Floats, level: float) -> float:
+    """Quantile with the finite-sample correction, outwards on either side."""
+    n = len(errors)
+    rank = np.ceil((n + 1) * level) if level >= 0.5 else np.floor((n + 1) * level)
+    return float(np.sort(errors)[int(np.clip(rank, 1, n)) - 1])

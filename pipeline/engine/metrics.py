@@ -1,0 +1,90 @@
+"""Forecast errors as plain functions over arrays; NaN actuals are days that are not scored."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contracts import Metrics
+from pipeline.engine.panel import Floats, Panel
+
+SEASON = 7
+SCALE_DAYS = 371
+"""Days of history behind MASE and RMSSE: a year and a week, so that 364 seasonal differences count."""
+
+
+def measure(
+    actual: Floats,
+    forecast: Floats,
+    *,
+    scale: Floats | None = None,
+    squared_scale: Floats | None = None,
+    lower: Floats | None = None,
+    upper: Floats | None = None,
+) -> Metrics:
+    """Return all metrics of a block of forecasts.
+
+    Args:
+        actual: units, any shape; NaN where a day is not scored.
+        forecast: units, the same shape.
+        scale: mean absolute seasonal difference of the history, broadcast to the shape, for MASE.
+        squared_scale: mean squared seasonal difference, for RMSSE.
+        lower, upper: the interval, for coverage.
+
+    MASE and RMSSE (Hyndman and Koehler 2006) divide by the history's errors of the seasonal naive of lag 7.
+    """
+    use = np.isfinite(actual) & np.isfinite(forecast)
+    y, f = actual[use], forecast[use]
+    if not y.size:
+        return Metrics(n=0)
+    error, total = f - y, float(y.sum())
+    sold = y > 0
+    mape = float(100 * np.mean(np.abs(error[sold]) / y[sold])) if sold.any() else None
+    return Metrics(
+        n=int(y.size),
+        mae=float(np.abs(error).mean()),
+        rmse=float(np.sqrt((error**2).mean())),
+        r2_score=_r2(y, error),
+        mape=mape,
+        mape_days_left_out=float(1 - sold.mean()),
+        accuracy=None if mape is None else max(0.0, 100 - mape),
+        wape=float(np.abs(error).sum() / total) if total > 0 else None,
+        mase=_scaled(np.abs(error), scale, actual.shape, use),
+        rmsse=_root(_scaled(error**2, squared_scale, actual.shape, use)),
+        bias=float(error.sum() / total) if total > 0 else None,
+        coverage=_coverage(actual, lower, upper, use),
+    )
+
+
+def seasonal_scales(panel: Panel) -> tuple[Floats, Floats]:
+    """Return (n,) mean absolute and mean squared difference of lag 7 over the last 371 days; NaN without any."""
+    recent = panel.quantity[:, -SCALE_DAYS:]
+    difference = recent[:, SEASON:] - recent[:, :-SEASON]
+    usable = np.isfinite(difference)
+    days = np.maximum(usable.sum(axis=1), 1)
+    absolute = np.where(usable, np.abs(difference), 0).sum(axis=1) / days
+    squared = np.where(usable, difference**2, 0).sum(axis=1) / days
+    known = usable.any(axis=1) & (absolute > 0)
+    return np.where(known, absolute, np.nan), np.where(known, squared, np.nan)
+
+
+def _r2(y: Floats, error: Floats) -> float | None:
+    spread = float(((y - y.mean()) ** 2).sum())
+    return 1 - float((error**2).sum()) / spread if spread > 0 else None
+
+
+def _scaled(error: Floats, scale: Floats | None, shape: tuple[int, ...], use: np.ndarray) -> float | None:
+    if scale is None:
+        return None
+    by = np.broadcast_to(scale, shape)[use]
+    known = np.isfinite(by) & (by > 0)
+    return float((error[known] / by[known]).mean()) if known.any() else None
+
+
+def _root(value: float | None) -> float | None:
+    return None if value is None else float(np.sqrt(value))
+
+
+def _coverage(actual: Floats, lower: Floats | None, upper: Floats | None, use: np.ndarray) -> float | None:
+    if lower is None or upper is None:
+        return None
+    return float(((actual >= lower) & (actual <= upper))[use].mean())

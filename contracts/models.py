@@ -66,7 +66,7 @@ class ModelManifest(Contract):
     demand_class: DemandClass
     data_days: Count
     data_fingerprint: Sha256 = Field(description="Hash of the sales up to the origin.")
-    config_fingerprint: Sha256 = Field(description="Hash of the settings and code version that shape a model.")
+    config_fingerprint: Sha256 = Field(description="Hash of the settings that shape a model.")
     members: tuple[Member, ...] = Field(min_length=1)
     scale: float = Field(ge=0, description="Units that one scaled error stands for.")
     bands: tuple[IntervalBand, ...] = ()

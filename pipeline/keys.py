@@ -25,12 +25,15 @@ def split_key(key: str) -> tuple[str, str]:
     """Return (tenant_id, product_id) of a partition key.
 
     Raises:
-        ConfigurationError: the key has no `/`, or nothing before or after it.
+        ConfigurationError: the key has no `/`, nothing before or after it, or percent codes that are no text.
     """
     tenant_id, slash, product = key.partition("/")
     if not slash or not tenant_id or not product:
         raise ConfigurationError(f"partition key {key!r} is not of the form tenant_id/product_id")
-    return tenant_id, unquote(product, errors="strict")
+    try:
+        return tenant_id, unquote(product, errors="strict")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"partition key {key!r} holds percent codes that are no UTF-8 text") from error
 
 
 def slug(text: str) -> str:

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     retrain_after_new_days: int = Field(14, ge=1, description="New observed days after which a product is due.")
     retrain_cron: str = Field("0 2 * * 1", description="Cron of the weekly retraining, UTC.")
     watch_interval_seconds: int = Field(60, ge=5, description="Seconds between looks for new sales files.")
+    max_feature_rows: int = Field(2_000_000, ge=1, description="Rows of the features table; older days are left out.")
     workers: int | None = Field(None, ge=1, description="Worker processes a job; cores / MAX_CONCURRENT_JOBS if unset.")
     task_timeout_seconds: float = Field(600, gt=0, description="Seconds that one worker task may take.")
     seed: int = Field(20_240_101, ge=0, description="Seed of everything random.")

@@ -1,0 +1,341 @@
+"""One bounded map over worker processes, which no task can spoil for another.
+
+Each worker is a pool of one process of its own, so that a process that dies, at whatever moment, takes
+nothing with it but its task. Workers are spawned, never forked (the parent has threads), compute with
+one thread each, leave Ctrl-C to the parent, and end themselves and what they have started when the
+parent is gone.
+
+A task and its result travel through a pipe: keep them small. Give large shared data as a file, whose
+path an initializer reads once a worker, or as arrays in each task where the pieces differ anyway.
+Functions, tasks, results and initializers must be importable by name (no lambdas, no closures).
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from itertools import islice
+from multiprocessing import parent_process, reduction
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnContext, SpawnProcess
+from queue import Empty, SimpleQueue
+from traceback import format_exc
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from pipeline.errors import ComputeError, TaskTimeoutError, WorkerDiedError
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+START_SECONDS = 120
+"""Workers that are not ready by then, imports and initializer included, never will be."""
+
+SILENT_EXIT = 1_000
+"""Stands for exit code 0, which Pebble takes for a worker that was asked to end."""
+
+_Report: TypeAlias = tuple[R | None, Exception | None, float]
+_LOST = (OSError, RuntimeError, CancelledError)
+"""What a pool raises for a task whose worker is gone; anything else means that the task was never sent."""
+_spawning = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T, R]):
+    """What became of one task: its value, or the error; `seconds` is the time that it ran."""
+
+    task: T
+    value: R | None
+    error: Exception | None
+    seconds: float
+
+
+def default_workers(settings: Settings) -> int:
+    """Return the worker processes of one job: WORKERS, else its share of this process's cores, at least 1."""
+    return settings.workers or max(1, len(os.sched_getaffinity(0)) // settings.max_concurrent_jobs)
+
+
+def map_unordered(
+    function: Callable[[T], R],
+    tasks: Iterable[T],
+    *,
+    workers: int,
+    timeout: float,
+    initializer: Callable[..., None] | None = None,
+    initargs: tuple[Any, ...] = (),
+) -> Iterator[Outcome[T, R]]:
+    """Yield each task's outcome as it finishes; a task is tried once, and spoils no other.
+
+    At most twice as many tasks as workers are taken from `tasks` ahead of the outcomes yielded.
+    Leaving the iterator early, by an error or `close()`, stops every worker.
+
+    Args:
+        function: called with one task, in a worker.
+        tasks: taken lazily, in the caller's thread; the first ones start first.
+        workers: processes; 0 runs everything here, without a time limit, for tests and debugging.
+        timeout: seconds that one task may run before its worker is ended.
+        initializer: called once in each worker with `initargs`, before its first task.
+        initargs: small; see the module's notes for large data.
+
+    Yields:
+        An outcome whose error is what the task raised, TaskTimeoutError, WorkerDiedError (its process
+        ended under it), or ComputeError (the task, its value or its error could not be sent).
+
+    Raises:
+        ComputeError: a worker could not start: the initializer failed, or a module cannot be imported.
+    """
+    if workers == 0:
+        yield from _inline(function, tasks, partial(initializer, *initargs) if initializer else None)
+        return
+    source = iter(tasks)
+    crew: _Crew[T, R] = _Crew(workers, partial(_timed, function), timeout, (initializer, initargs))
+    try:
+        crew.add(islice(source, 2 * workers))
+        while crew.open:
+            yield crew.next()
+            crew.add(islice(source, 1))
+    finally:
+        crew.stop()
+
+
+def _inline(
+    function: Callable[[T], R], tasks: Iterable[T], initializer: Callable[[], None] | None
+) -> Iterator[Outcome[T, R]]:
+    if initializer:
+        initializer()
+    for task in tasks:
+        begun = time.perf_counter()
+        try:
+            value, error = function(task), None
+        except Exception as raised:  # Whatever the task raises is its outcome.
+            value, error = None, raised
+        yield Outcome(task, value, error, time.perf_counter() - begun)
+
+
+class _Crew(Generic[T, R]):
+    """The workers of one map, the tasks that wait for one, and the outcomes that wait to be fetched.
+
+    Workers take their next task in the pools' own threads, so that they are busy while the caller is;
+    lost workers are replaced in the caller's thread, since a pool cannot be ended from within.
+    """
+
+    def __init__(self, limit: int, work: Callable[[T], _Report[R]], timeout: float, begin: tuple[Any, ...]) -> None:
+        self.open = 0
+        """Tasks that were added and whose outcome was not fetched."""
+        self._limit, self._work, self._timeout, self._begin = limit, work, timeout, begin
+        self._ready: deque[T] = deque()
+        self._idle: list[_Worker] = []
+        self._crew: set[_Worker] = set()
+        self._news: SimpleQueue[Outcome[T, R] | _Worker | ComputeError] = SimpleQueue()
+        self._lock = threading.RLock()
+
+    def add(self, tasks: Iterable[T]) -> None:
+        """Accept tasks, and start workers for them as far as the limit allows."""
+        for task in tasks:
+            self.open += 1
+            with self._lock:
+                self._ready.append(task)
+        while len(self._crew) < min(self._limit, self.open):
+            self._hire()
+        self._feed()
+
+    def next(self) -> Outcome[T, R]:
+        """Wait for an outcome; replace the workers that were lost on the way."""
+        while True:
+            news = self._news_in_time()
+            if isinstance(news, Outcome):
+                self.open -= 1
+                return news
+            if isinstance(news, ComputeError):
+                raise news
+            self._crew.discard(news)
+            news.end()
+            self._hire()
+
+    def _news_in_time(self) -> Outcome[T, R] | _Worker | ComputeError:
+        while True:
+            try:
+                return self._news.get(timeout=START_SECONDS)
+            except Empty:
+                if all(worker.process is None for worker in self._crew):
+                    raise ComputeError(f"no worker was ready within {START_SECONDS} s of its start") from None
+
+    def stop(self) -> None:
+        """End every worker, whatever it does."""
+        with self._lock:
+            self._ready.clear()
+            self._idle.clear()
+        if self._crew:
+            with ThreadPoolExecutor(len(self._crew)) as threads:
+                list(threads.map(_Worker.end, self._crew))
+
+    def _hire(self) -> None:
+        worker = _Worker(self._begin)
+        self._crew.add(worker)
+        worker.ready.add_done_callback(partial(self._joined, worker))
+
+    def _joined(self, worker: _Worker, ready: ProcessFuture[int]) -> None:
+        if fault := ready.exception():
+            self._news.put(
+                ComputeError(f"a worker could not start, its own messages say why (a failed initializer?): {fault!r}")
+            )
+        else:
+            worker.process = ready.result()
+            self._free(worker)
+
+    def _free(self, worker: _Worker) -> None:
+        with self._lock:
+            self._idle.append(worker)
+        self._feed()
+
+    def _feed(self) -> None:
+        with self._lock:
+            while self._idle and self._ready:
+                self._give(self._idle.pop(), self._ready.popleft())
+
+    def _give(self, worker: _Worker, task: T) -> None:
+        begun = time.perf_counter()
+        try:
+            future = worker.pool.schedule(self._work, (task,), timeout=self._timeout)
+        except RuntimeError:  # The worker died idle: the task has not begun, and another takes it.
+            self._ready.appendleft(task)
+            self._news.put(worker)
+            return
+        future.add_done_callback(partial(self._finished, worker, task, begun))
+
+    def _finished(self, worker: _Worker, task: T, begun: float, future: ProcessFuture[_Report[R]]) -> None:
+        fault = future.exception()
+        if fault is None:
+            self._news.put(Outcome(task, *future.result()))
+        else:
+            self._news.put(Outcome(task, None, _explained(fault, self._timeout), time.perf_counter() - begun))
+        if fault is None or not isinstance(fault, _LOST):
+            self._free(worker)
+        else:
+            self._news.put(worker)
+
+
+class _Worker:
+    """A pool of one process. `ready` gives the process's id once its initializer has run."""
+
+    def __init__(self, begin: tuple[Any, ...]) -> None:
+        self.process: int | None = None
+        self.pool = ProcessPool(max_workers=1, initializer=_start, initargs=begin, context=_Context())
+        self.ready: ProcessFuture[int] = self.pool.schedule(os.getpid)
+
+    def end(self) -> None:
+        """End the process and all that it started, at once."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process, signal.SIGKILL)
+        self.pool.stop()  # type: ignore[no-untyped-call]
+        self.pool.join()
+
+
+class _Process(SpawnProcess):
+    """A process that finds the thread variables in its environment when its first import happens."""
+
+    def start(self) -> None:
+        """Start with the variables set; the environment is the parent's own for that moment."""
+        with _spawning:
+            before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+            os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+            try:
+                super().start()
+            finally:
+                for name, value in before.items():
+                    _restore(name, value)
+
+    @property
+    def exitcode(self) -> int | None:
+        """Never 0: a worker that ends by itself has lost its task, also when it says that all is well."""
+        code = super().exitcode
+        return SILENT_EXIT if code == 0 else code
+
+
+class _Context(SpawnContext):
+    """Spawns such processes."""
+
+    Process = _Process
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        del os.environ[name]
+    else:
+        os.environ[name] = value
+
+
+def _start(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+    """Make a new process a worker: the head of its own group, which ends when the parent does."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, _end_group)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if initializer:
+        initializer(*initargs)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        _end_group()
+
+
+def _end_group(*_signal: object) -> None:
+    os.killpg(0, signal.SIGKILL)
+
+
+def _timed(function: Callable[[T], R], task: T) -> _Report[R]:
+    """Run a task in its worker; whatever it raises becomes part of the report."""
+    begun = time.perf_counter()
+    try:
+        value, error = function(task), None
+    except BaseException as raised:
+        raised.add_note(f"In the worker:\n{format_exc()}")
+        value, error = None, raised
+    return (*_sendable(value, error), time.perf_counter() - begun)
+
+
+def _sendable(value: R | None, error: BaseException | None) -> tuple[R | None, Exception | None]:
+    """Return what can cross the pipe and be put together on the other side."""
+    if error is not None and not isinstance(error, Exception):
+        return None, WorkerDiedError(f"the task asked to end its process: {error!r}")
+    try:
+        reduction.dump((value, error), BytesIO())
+        copy.deepcopy(error)
+    except Exception as fault:
+        what = f"the task's value of type {type(value).__name__}" if error is None else f"the task's error {error!r}"
+        return None, ComputeError(f"{what} cannot be sent between processes: {fault}")
+    return value, error
+
+
+def _explained(fault: BaseException, timeout: float) -> ComputeError:
+    if isinstance(fault, TimeoutError):
+        return TaskTimeoutError(f"the task ran longer than {timeout:g} s and was ended")
+    if isinstance(fault, ProcessExpired):
+        return WorkerDiedError(f"the task's process {fault.pid} ended under it with {_exit_text(fault.exitcode)}")
+    if not isinstance(fault, _LOST):
+        return ComputeError(f"the task cannot be sent between processes: {fault}")
+    return WorkerDiedError(f"the task's worker was lost: {fault!r}")
+
+
+def _exit_text(code: int) -> str:
+    if code < 0:
+        return f"signal {signal.Signals(-code).name} (out of memory?)" if code == -9 else f"signal {-code}"
+    return f"exit code {0 if code == SILENT_EXIT else code}"

@@ -1,0 +1,117 @@
+"""Where the bytes of artefacts lie: a local folder, handled with full care, or any fsspec file system."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.home import write_atomically
+
+OWNER_ONLY = 0o700
+
+
+class Blobs(Protocol):
+    """Bytes by key; a key is a relative path with `/`. Every method may raise OSError."""
+
+    def place(self, key: str) -> str:
+        """Where the bytes of `key` lie, for messages."""
+
+    def exists(self, key: str) -> bool:
+        """Whether there are bytes for `key`."""
+
+    def read(self, key: str, limit: int) -> bytes:
+        """Return the bytes of `key`, cut off one byte after `limit`."""
+
+    def write(self, key: str, content: bytes) -> None:
+        """Store all of `content`, or nothing that can be seen."""
+
+    def remove(self, key: str) -> None:
+        """Remove `key` if it is there."""
+
+
+class LocalBlobs:
+    """A folder on a local disk: files 0600, folders 0700, renamed into place after a flush to disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.expanduser().resolve()
+
+    def place(self, key: str) -> str:
+        """The absolute path of `key`."""
+        return str(self._root / key)
+
+    def exists(self, key: str) -> bool:
+        """Whether a file is there; temporaries have other names."""
+        return (self._root / key).is_file()
+
+    def read(self, key: str, limit: int) -> bytes:
+        """Return at most `limit` + 1 bytes: enough to see that a file is too long."""
+        with (self._root / key).open("rb") as file:
+            return file.read(limit + 1)
+
+    def write(self, key: str, content: bytes) -> None:
+        """Write to a temporary name beside the target, flush, rename, and make the rename last."""
+        path = self._root / key
+        self._root.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=OWNER_ONLY, exist_ok=True)
+        write_atomically(path, content)
+        for folder in (path.parent, self._root):
+            _flush_folder(folder)
+
+    def remove(self, key: str) -> None:
+        """Remove the file if it is there."""
+        (self._root / key).unlink(missing_ok=True)
+
+
+class RemoteBlobs:
+    """An fsspec file system whose writes are seen whole or not at all, as object stores' are."""
+
+    def __init__(self, url: str) -> None:
+        from fsspec.core import url_to_fs
+
+        self._files: Any
+        self._files, self._root = url_to_fs(url)
+        self._shown = url.rstrip("/")
+
+    def place(self, key: str) -> str:
+        """The URL of `key`."""
+        return f"{self._shown}/{key}"
+
+    def exists(self, key: str) -> bool:
+        """Whether an object is there."""
+        return bool(self._files.isfile(self._path(key)))
+
+    def read(self, key: str, limit: int) -> bytes:
+        """Return at most `limit` + 1 bytes."""
+        with self._files.open(self._path(key), "rb") as file:
+            return bytes(file.read(limit + 1))
+
+    def write(self, key: str, content: bytes) -> None:
+        """Store the object in one request."""
+        path = self._path(key)
+        self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._files.pipe_file(path, content)
+
+    def remove(self, key: str) -> None:
+        """Remove the object if it is there."""
+        if self.exists(key):
+            self._files.rm_file(self._path(key))
+
+    def _path(self, key: str) -> str:
+        return f"{self._root.rstrip('/')}/{key}"
+
+
+def open_blobs(root: str | Path) -> Blobs:
+    """Return what keeps the bytes under `root`: a folder, a `file://` URL, or another fsspec URL."""
+    text = str(root)
+    if text.startswith("file://"):
+        return LocalBlobs(Path(text.removeprefix("file://")))
+    return RemoteBlobs(text) if "://" in text else LocalBlobs(Path(root))
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The registry's migrations, one file a step, from the first schema to the newest."""

@@ -1,0 +1,1 @@
+"""One module a migration; its number orders them for people, `down_revision` for Alembic."""

@@ -1,0 +1,176 @@
+"""Registered models: versions that never collide, manifests that are verified, champions."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.orm import aliased
+
+from contracts import ModelManifest, ModelType
+from pipeline.errors import NotRegisteredError, RegistryError
+from pipeline.keys import slug
+from pipeline.registry.manifests import artefact_rows, metric_rows, model_row, read_manifest
+from pipeline.registry.records import ModelRecord
+from pipeline.registry.repository import AnySelect, Repository, columns_of, insert_into, require_job
+from pipeline.registry.tables import Artefact, PerformanceMetric, TrainedModel
+
+VERSION_FORMAT = "%Y%m%d_%H%M%S"
+_FIELDS = tuple(field.name for field in fields(ModelRecord))
+_COLUMNS = columns_of(TrainedModel, _FIELDS)
+
+
+class Models(Repository):
+    """The tables `trained_models`, `performance_metrics` and `artefacts`."""
+
+    def next_version(self, tenant_id: str, product_id: str, now: datetime) -> str:
+        """Return the first free version from `now` on, second by second; aware moments only."""
+        moment = now.astimezone(UTC)
+        with self._reading() as connection:
+            taken = _versions_from(connection, tenant_id, product_id, moment.strftime(VERSION_FORMAT))
+        while (version := moment.strftime(VERSION_FORMAT)) in taken:
+            moment += timedelta(seconds=1)
+        return version
+
+    def register(self, manifest: ModelManifest) -> ModelManifest:
+        """Store a model, its metrics and its files in one transaction, and return the manifest as stored.
+
+        Where its version is taken, also by another process in the same moment, the next free one is used.
+
+        Raises:
+            NotRegisteredError: its job was never started.
+            RegistryError: the job is another tenant's, a family stands twice, or the version is no moment.
+        """
+        _refuse_twins(manifest)
+        moment = _moment(manifest.version)
+        while True:
+            version = self.next_version(manifest.tenant_id, manifest.product_id, moment)
+            stored = manifest.model_copy(update={"version": version})
+            with self._writing() as connection:
+                require_job(connection, stored.job_id, stored.tenant_id)
+                if _insert(connection, stored):
+                    return stored
+
+    def manifest(self, tenant_id: str, product_id: str, version: str) -> ModelManifest:
+        """Return a model's manifest, verified.
+
+        Raises:
+            NotRegisteredError: there is no such model.
+            IntegrityError: the manifest was changed after it was registered.
+        """
+        query = _of_product(select(TrainedModel.manifest, TrainedModel.manifest_sha256), tenant_id, product_id)
+        with self._reading() as connection:
+            row = connection.execute(query.where(TrainedModel.version == version)).one_or_none()
+        if row is None:
+            raise NotRegisteredError(f"no model {version!r} of product {product_id!r} of tenant {tenant_id!r}")
+        return read_manifest(tenant_id, product_id, version, row.manifest, row.manifest_sha256)
+
+    def models(
+        self,
+        tenant_id: str,
+        product_id: str | None = None,
+        deployed: bool | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[ModelRecord]:
+        """Return a tenant's models, the last registered first, or one product's, the newest version first."""
+        query = select(*_COLUMNS).where(TrainedModel.tenant_id == tenant_id)
+        if product_id is None:
+            query = query.order_by(TrainedModel.id.desc())
+        else:
+            query = _of_product(query, tenant_id, product_id).order_by(TrainedModel.version.desc())
+        if deployed is not None:
+            query = query.where(TrainedModel.deployed.is_(deployed))
+        return self._records(query.limit(limit).offset(offset))
+
+    def latest(self, tenant_id: str, model_type: ModelType = ModelType.FORECAST) -> dict[str, ModelRecord]:
+        """Return each product's newest version."""
+        newest = (
+            select(TrainedModel.product_key, func.max(TrainedModel.version).label("version"))
+            .where(TrainedModel.tenant_id == tenant_id, TrainedModel.type == model_type)
+            .group_by(TrainedModel.product_key)
+            .subquery()
+        )
+        same = (TrainedModel.product_key == newest.c.product_key) & (TrainedModel.version == newest.c.version)
+        query = select(*_COLUMNS).join(newest, same).where(TrainedModel.tenant_id == tenant_id)
+        return _by_product(self._records(query))
+
+    def champions(self, tenant_id: str, model_type: ModelType = ModelType.FORECAST) -> dict[str, ModelRecord]:
+        """Return the model in use of each product that has one."""
+        return _by_product(self._records(_deployed(select(*_COLUMNS), tenant_id, model_type)))
+
+    def previous_champions(self, tenant_id: str, model_type: ModelType = ModelType.FORECAST) -> dict[str, ModelRecord]:
+        """Return, by product, the model that its champion replaced: the next rung down."""
+        earlier = aliased(TrainedModel)
+        query = select(*(getattr(earlier, name) for name in _FIELDS)).join(
+            TrainedModel,
+            (earlier.tenant_id == TrainedModel.tenant_id)
+            & (earlier.product_key == TrainedModel.product_key)
+            & (earlier.version == TrainedModel.previous_version),
+        )
+        return _by_product(self._records(_deployed(query, tenant_id, model_type)))
+
+    def metrics(self, tenant_id: str, product_id: str, version: str) -> dict[str, dict[str, float]]:
+        """Return a model's figures by family and name; families include `combination` and `naive`."""
+        query = select(PerformanceMetric.family, PerformanceMetric.metric, PerformanceMetric.value)
+        query = query.join(TrainedModel, TrainedModel.id == PerformanceMetric.model_id)
+        found: dict[str, dict[str, float]] = {}
+        with self._reading() as connection:
+            rows = connection.execute(_of_product(query, tenant_id, product_id).where(TrainedModel.version == version))
+            for row in rows:
+                found.setdefault(row.family, {})[row.metric] = row.value
+        return found
+
+    def _records(self, query: AnySelect) -> list[ModelRecord]:
+        with self._reading() as connection:
+            return [ModelRecord(**row._asdict()) for row in connection.execute(query)]
+
+
+def _of_product(query: AnySelect, tenant_id: str, product_id: str) -> AnySelect:
+    return query.where(TrainedModel.tenant_id == tenant_id, TrainedModel.product_key == slug(product_id))
+
+
+def _deployed(query: AnySelect, tenant_id: str, model_type: ModelType) -> AnySelect:
+    return query.where(TrainedModel.tenant_id == tenant_id, TrainedModel.type == model_type, TrainedModel.deployed)
+
+
+def _by_product(records: list[ModelRecord]) -> dict[str, ModelRecord]:
+    return {record.product_id: record for record in records}
+
+
+def _versions_from(connection: Connection, tenant_id: str, product_id: str, version: str) -> set[str]:
+    query = _of_product(select(TrainedModel.version), tenant_id, product_id)
+    return set(connection.scalars(query.where(TrainedModel.version >= version)))
+
+
+def _moment(version: str) -> datetime:
+    try:
+        return datetime.strptime(version, VERSION_FORMAT).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise RegistryError(f"model version {version!r} is no moment of the form YYYYMMDD_HHMMSS") from error
+
+
+def _refuse_twins(manifest: ModelManifest) -> None:
+    families = [member.family for member in manifest.members]
+    twice = sorted({family for family in families if families.count(family) > 1})
+    if twice:
+        raise RegistryError(
+            f"the manifest of {manifest.tenant_id}/{manifest.product_id} names a family twice: {', '.join(twice)}"
+        )
+
+
+def _insert(connection: Connection, manifest: ModelManifest) -> bool:
+    """Insert a model with all that hangs on it; False when its version was taken meanwhile."""
+    unique = ["tenant_id", "product_key", "version"]
+    statement = insert_into(connection, TrainedModel).values(**model_row(manifest))
+    inserted = connection.scalar(statement.on_conflict_do_nothing(index_elements=unique).returning(TrainedModel.id))
+    if inserted is None:
+        return False
+    for table, rows in (
+        (PerformanceMetric, metric_rows(manifest, inserted)),
+        (Artefact, artefact_rows(manifest, inserted)),
+    ):
+        if rows:
+            connection.execute(insert(table), rows)
+    return True

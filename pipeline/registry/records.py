@@ -1,0 +1,101 @@
+"""What the registry gives back where no contract says it already."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class JobStatus(StrEnum):
+    """Where a training job stands; the last three are final."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job has ended."""
+        return self in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
+
+
+class Decision(StrEnum):
+    """What was decided about a product's champion."""
+
+    PROMOTED = "promoted"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled_back"
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One training job; `percentage` is 0 to 100, times are UTC."""
+
+    id: str
+    tenant_id: str
+    name: str
+    status: JobStatus
+    cause: str
+    requested_by: str
+    step: str | None
+    percentage: float
+    products_total: int
+    products_completed: int
+    trained: int
+    skipped: int
+    insufficient: int
+    failed: int
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
+    error: str | None
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """One registered model without its manifest; `algorithm` joins its families by `+`."""
+
+    id: int
+    tenant_id: str
+    product_id: str
+    version: str
+    type: str
+    algorithm: str
+    origin: dt.date
+    demand_class: str
+    data_fingerprint: str
+    config_fingerprint: str
+    code_version: str
+    data_points: int
+    seconds: float
+    job_id: str
+    created_at: dt.datetime
+    deployed: bool
+    deployed_since: dt.datetime | None
+    previous_version: str | None
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One decision about a product's champion.
+
+    `from_version` was the champion before, None where there was none; `to_version` is the model that
+    was promoted, refused, or rolled back to.
+    """
+
+    id: int
+    tenant_id: str
+    product_id: str
+    decided_at: dt.datetime
+    decision: Decision
+    from_version: str | None
+    to_version: str
+    reason: str
+    figures: Mapping[str, Any]
+    actor: str

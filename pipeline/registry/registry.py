@@ -1,0 +1,55 @@
+"""The registry: one object over all of its tables."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from pipeline.home import Home
+from pipeline.registry.database import check_schema, is_empty, open_engine, upgrade
+from pipeline.registry.jobs import Jobs
+from pipeline.registry.models import Models
+from pipeline.registry.plans import Plans
+from pipeline.registry.promotions import Promotions
+from pipeline.registry.tenant_models import TenantModels
+from pipeline.settings import Settings
+
+
+class Registry(Jobs, Plans, Models, Promotions, TenantModels):
+    """The truth about jobs, plans, the ledger, models and promotions. Safe to share between threads.
+
+    Every query about a tenant's things takes the tenant's id, so that none can read another's.
+    """
+
+    def close(self) -> None:
+        """Close every connection; the registry opens new ones if it is used again."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_registry(settings: Settings) -> Registry:
+    """Open the registry; an empty database is given its schema, any other must have the right one.
+
+    Raises:
+        ConfigurationError: DATABASE_URL cannot be used.
+        SchemaMismatchError: the database is behind or ahead; says what to type.
+        RegistryError: it cannot be reached.
+    """
+    engine = open_engine(settings)
+    try:
+        if settings.database_url is None:
+            Home(settings.home).registry_file.parent.mkdir(parents=True, exist_ok=True)
+        if is_empty(engine):
+            upgrade(engine)
+        check_schema(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Registry(engine)

@@ -1,0 +1,200 @@
+"""The registry's tables.
+
+Product ids are free text of up to 1,000 characters, more than an index entry may hold: `product_key`
+(their slug) stands for them in every index and condition, and `product_id` gives them back as they were.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import JSON, Date, Double, ForeignKey, Index, MetaData, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from pipeline.registry.columns import BigId, ProductText, ReadableText, UtcDateTime
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can find them again."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {dt.datetime: UtcDateTime, dt.date: Date, float: Double}  # noqa: RUF012 - SQLAlchemy reads it so
+
+
+class TrainingJob(Base):
+    """One training run of one tenant."""
+
+    __tablename__ = "training_jobs"
+    __table_args__ = (Index(None, "tenant_id", "started_at"), Index(None, "started_at"))
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(63))
+    name: Mapped[str] = mapped_column(ReadableText)
+    status: Mapped[str] = mapped_column(String(20))
+    cause: Mapped[str] = mapped_column(ReadableText)
+    requested_by: Mapped[str] = mapped_column(ReadableText)
+    step: Mapped[str | None] = mapped_column(ReadableText)
+    percentage: Mapped[float]
+    products_total: Mapped[int]
+    products_completed: Mapped[int]
+    trained: Mapped[int]
+    skipped: Mapped[int]
+    insufficient: Mapped[int]
+    failed: Mapped[int]
+    started_at: Mapped[dt.datetime]
+    finished_at: Mapped[dt.datetime | None]
+    error: Mapped[str | None] = mapped_column(ReadableText)
+    run_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class TrainedModel(Base):
+    """One registered model; at most one of a product and type is deployed."""
+
+    __tablename__ = "trained_models"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "product_key", "version"),
+        Index(None, "tenant_id", "id"),
+        Index(None, "tenant_id", "type", "product_key", "version"),
+        Index(None, "job_id"),
+        Index(
+            "uq_trained_models_champion",
+            "tenant_id",
+            "type",
+            "product_key",
+            unique=True,
+            # The champions alone, in the words in which each database is asked for them.
+            sqlite_where=text("deployed = 1"),
+            postgresql_where=text("deployed"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(63))
+    product_id: Mapped[str] = mapped_column(ProductText)
+    product_key: Mapped[str] = mapped_column(String(57))
+    version: Mapped[str] = mapped_column(String(15))
+    type: Mapped[str] = mapped_column(String(20))
+    algorithm: Mapped[str] = mapped_column(Text)
+    origin: Mapped[dt.date]
+    demand_class: Mapped[str] = mapped_column(String(20))
+    data_fingerprint: Mapped[str] = mapped_column(String(64))
+    config_fingerprint: Mapped[str] = mapped_column(String(64))
+    code_version: Mapped[str] = mapped_column(String(64))
+    data_points: Mapped[int]
+    seconds: Mapped[float]
+    job_id: Mapped[str] = mapped_column(ForeignKey("training_jobs.id"))
+    created_at: Mapped[dt.datetime]
+    deployed: Mapped[bool]
+    deployed_since: Mapped[dt.datetime | None]
+    previous_version: Mapped[str | None] = mapped_column(String(15))
+    manifest_sha256: Mapped[str] = mapped_column(String(64))
+    manifest: Mapped[str] = mapped_column(Text)
+
+
+class PerformanceMetric(Base):
+    """One figure of one family of a model, of the `combination`, or of the `naive` that it is held against."""
+
+    __tablename__ = "performance_metrics"
+
+    model_id: Mapped[int] = mapped_column(BigId, ForeignKey("trained_models.id"), primary_key=True)
+    family: Mapped[str] = mapped_column(String(64), primary_key=True)
+    metric: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[float]
+
+
+class Artefact(Base):
+    """One stored file of one family of a model."""
+
+    __tablename__ = "artefacts"
+    __table_args__ = (Index(None, "sha256"),)
+
+    model_id: Mapped[int] = mapped_column(BigId, ForeignKey("trained_models.id"), primary_key=True)
+    family: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64))
+    bytes: Mapped[int] = mapped_column(BigId)
+
+
+class TrainingPlan(Base):
+    """One product's place in a job's plan."""
+
+    __tablename__ = "training_plan"
+    __table_args__ = (UniqueConstraint("job_id", "product_key"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("training_jobs.id"))
+    tenant_id: Mapped[str] = mapped_column(String(63))
+    product_id: Mapped[str] = mapped_column(ProductText)
+    product_key: Mapped[str] = mapped_column(String(57))
+    due: Mapped[bool]
+    cause: Mapped[str | None] = mapped_column(String(40))
+    reason: Mapped[str] = mapped_column(ReadableText)
+    importance: Mapped[float]
+    data_days: Mapped[int]
+    data_fingerprint: Mapped[str] = mapped_column(String(64))
+    restricted: Mapped[bool]
+
+
+class TrainingLedger(Base):
+    """What became of one product in one job."""
+
+    __tablename__ = "training_ledger"
+    __table_args__ = (UniqueConstraint("job_id", "product_key"), Index(None, "tenant_id", "id"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("training_jobs.id"))
+    tenant_id: Mapped[str] = mapped_column(String(63))
+    product_id: Mapped[str] = mapped_column(ProductText)
+    product_key: Mapped[str] = mapped_column(String(57))
+    outcome: Mapped[str] = mapped_column(String(20))
+    cause: Mapped[str | None] = mapped_column(String(40))
+    reason: Mapped[str] = mapped_column(ReadableText)
+    data_days: Mapped[int]
+    data_fingerprint: Mapped[str] = mapped_column(String(64))
+    origin: Mapped[dt.date]
+    version: Mapped[str | None] = mapped_column(String(15))
+    seconds: Mapped[float]
+    error_type: Mapped[str | None] = mapped_column(String(200))
+
+
+class PromotionDecision(Base):
+    """One decision about a product's champion, with the figures that it was taken on."""
+
+    __tablename__ = "promotions"
+    __table_args__ = (Index(None, "tenant_id", "product_key", "id"), Index(None, "tenant_id", "id"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(63))
+    product_id: Mapped[str] = mapped_column(ProductText)
+    product_key: Mapped[str] = mapped_column(String(57))
+    decided_at: Mapped[dt.datetime]
+    decision: Mapped[str] = mapped_column(String(20))
+    from_version: Mapped[str | None] = mapped_column(String(15))
+    to_version: Mapped[str] = mapped_column(String(15))
+    reason: Mapped[str] = mapped_column(ReadableText)
+    figures: Mapped[dict[str, Any]] = mapped_column(JSON)
+    actor: Mapped[str] = mapped_column(ReadableText)
+
+
+class TenantModel(Base):
+    """A family's fit that all of a tenant's products share, by the hash of its data and parameters."""
+
+    __tablename__ = "tenant_models"
+    __table_args__ = (UniqueConstraint("tenant_id", "family", "key"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(63))
+    family: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(64))
+    origin: Mapped[dt.date]
+    created_at: Mapped[dt.datetime]
+    files: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    seconds: Mapped[float]

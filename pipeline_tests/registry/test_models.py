@@ -1,0 +1,193 @@
+"""Registered models, on every database."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from sqlalchemy import text
+
+from contracts import ArtefactRef, Metrics, ModelType
+from pipeline.errors import IntegrityError, NotRegisteredError, RegistryError
+from pipeline.registry import Registry
+from pipeline_tests.registry.builders import MOMENT, VERSION, manifest, member, ref, register, start, versions
+from pipeline_tests.registry.test_plans import ODD
+
+
+def test_a_manifest_is_read_back_as_it_was(registry: Registry) -> None:
+    """What `register` returns is what `manifest` gives, for every odd product name."""
+    job_id = start(registry)
+    for name in ODD:
+        stored = registry.register(manifest(job_id, product_id=name))
+        assert stored == manifest(job_id, product_id=name)
+        assert registry.manifest("bakery", name, stored.version) == stored
+    assert {record.product_id for record in registry.models("bakery")} == set(ODD)
+
+
+def test_a_record_tells_what_the_manifest_tells(registry: Registry) -> None:
+    """The table's columns are the manifest's figures, families joined by plus."""
+    job_id = start(registry)
+    register(registry, job_id)
+    [record] = registry.models("bakery")
+    assert (record.version, record.algorithm, record.type) == (VERSION, "linear+lightgbm", "forecast")
+    assert (record.origin, record.created_at) == (dt.date(2026, 3, 1), MOMENT)
+    assert (record.demand_class, record.data_points, record.seconds) == ("high", 700, 0.4)
+    assert (record.job_id, record.deployed, record.deployed_since) == (job_id, False, None)
+
+
+def test_metrics_are_kept_by_family(registry: Registry) -> None:
+    """Defined figures stand under their family, the combination and the naive; undefined ones nowhere."""
+    version = register(registry, start(registry))
+    found = registry.metrics("bakery", "baguette", version)
+    assert found["linear"] == {"n": 56, "mae": 2.5, "wape": 0.2}
+    assert found["combination"] == {"n": 56, "mae": 2.0, "wape": 0.18, "coverage": 0.91}
+    assert found["naive"] == {"n": 56, "mae": 3.0, "wape": 0.25}
+    assert set(found) == {"linear", "lightgbm", "combination", "naive"}
+    assert registry.metrics("cafe", "baguette", version) == {}
+
+
+def test_artefacts_are_listed(registry: Registry) -> None:
+    """Every file of every family has its row, with hash and size."""
+    register(registry, start(registry))
+    with registry._reading() as connection:
+        rows = connection.execute(text("SELECT family, name, sha256, bytes FROM artefacts ORDER BY family")).all()
+    expected = [(name, "model.json", ref(name.encode()).sha256, len(name)) for name in ("lightgbm", "linear")]
+    assert [tuple(row) for row in rows] == expected
+
+
+def test_a_taken_version_moves_on_second_by_second(registry: Registry) -> None:
+    """Registering at the same moment thrice gives three versions; another product or tenant is not in the way."""
+    job_id = start(registry)
+    assert [register(registry, job_id) for _ in range(3)] == [VERSION, "20260302_040507", "20260302_040508"]
+    assert register(registry, job_id, product_id="croissant") == VERSION
+    assert register(registry, start(registry, "cafe"), tenant_id="cafe") == VERSION
+    assert registry.next_version("bakery", "baguette", MOMENT) == "20260302_040509"
+    assert registry.manifest("bakery", "baguette", "20260302_040508").version == "20260302_040508"
+
+
+def test_versions_are_utc_and_roll_over(registry: Registry) -> None:
+    """A moment in another zone is turned to UTC, and the second after 23:59:59 is the next day."""
+    madrid = dt.timezone(dt.timedelta(hours=2))
+    moment = dt.datetime(2026, 7, 1, 1, 59, 59, tzinfo=madrid)
+    assert registry.next_version("bakery", "baguette", moment) == "20260630_235959"
+    job_id = start(registry)
+    register(registry, job_id, version="20261231_235959")
+    assert register(registry, job_id, version="20261231_235959") == "20270101_000000"
+
+
+@pytest.mark.parametrize("version", ["20261301_000000", "20260230_000000", "20260101_250000"])
+def test_a_version_must_be_a_moment(registry: Registry, version: str) -> None:
+    """Fourteen digits that are no moment are refused."""
+    with pytest.raises(RegistryError, match=version):
+        register(registry, start(registry), version=version)
+
+
+def test_a_registration_is_whole_or_absent(registry: Registry) -> None:
+    """When a file's row cannot be stored, neither is the model nor any metric."""
+    job_id = start(registry)
+    twice = member("linear").model_copy(update={"files": (ref(), ref(b"other"))})
+    with pytest.raises(RegistryError):
+        register(registry, job_id, members=(twice,))
+    assert registry.models("bakery") == []
+    assert registry.metrics("bakery", "baguette", VERSION) == {}
+    assert register(registry, job_id) == VERSION
+
+
+def test_a_family_may_stand_once(registry: Registry) -> None:
+    """A manifest that names a family twice is refused at once."""
+    with pytest.raises(RegistryError, match="names a family twice: linear"):
+        register(registry, start(registry), members=(member("linear"), member("linear")))
+
+
+def test_a_model_needs_a_job_of_its_tenant(registry: Registry) -> None:
+    """A model cannot name a job that was never started, nor another tenant's."""
+    with pytest.raises(NotRegisteredError, match="'nope'"):
+        register(registry, "nope")
+    with pytest.raises(RegistryError, match="belongs to tenant 'cafe'"):
+        register(registry, start(registry, "cafe"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        """UPDATE trained_models SET manifest = replace(manifest, '"mae":2.0', '"mae":1.0')""",
+        "UPDATE trained_models SET manifest_sha256 = 'abc'",
+        "UPDATE trained_models SET manifest = ''",
+        "UPDATE trained_models SET tenant_id = 'cafe'",
+        "UPDATE trained_models SET version = '20200101_000000'",
+    ],
+)
+def test_a_manifest_edited_by_hand_is_found_out(registry: Registry, change: str) -> None:
+    """A changed text, hash or row raises an error that names the model."""
+    register(registry, start(registry))
+    with registry._writing() as connection:
+        connection.exec_driver_sql(change)
+    with registry._reading() as connection:
+        row = connection.execute(text("SELECT tenant_id, version FROM trained_models")).one()
+    with pytest.raises(IntegrityError, match=f"{row.tenant_id}/baguette {row.version}"):
+        registry.manifest(row.tenant_id, "baguette", row.version)
+
+
+def test_an_unknown_model_is_an_error(registry: Registry) -> None:
+    """A version, product or tenant without that model is named; another tenant's model is unknown."""
+    register(registry, start(registry))
+    for tenant, product, version in (
+        ("bakery", "baguette", "20200101_000000"),
+        ("bakery", "bread", VERSION),
+        ("cafe", "baguette", VERSION),
+    ):
+        with pytest.raises(NotRegisteredError, match=f"'{version}' of product '{product}' of tenant '{tenant}'"):
+            registry.manifest(tenant, product, version)
+
+
+def test_models_are_listed_by_product_state_and_page(registry: Registry) -> None:
+    """The last registered comes first; filters and pages cut what they say."""
+    job_id = start(registry)
+    made = [register(registry, job_id) for _ in range(4)]
+    register(registry, job_id, product_id="croissant")
+    registry.promote("bakery", "baguette", made[1], reason="better", actor="tests", figures={})
+    assert versions(registry.models("bakery", "baguette")) == made[::-1]
+    assert versions(registry.models("bakery", "baguette", limit=2, offset=1)) == [made[2], made[1]]
+    assert versions(registry.models("bakery", deployed=True)) == [made[1]]
+    assert len(registry.models("bakery", deployed=False)) == 4
+    assert len(registry.models("bakery")) == 5
+    assert registry.models("cafe") == []
+
+
+def test_latest_is_the_newest_version_of_each_product(registry: Registry) -> None:
+    """The newest version counts, not the last registered; other tenants and model types do not."""
+    job_id = start(registry)
+    register(registry, job_id, version="20260401_000000")
+    register(registry, job_id, version="20260301_000000")
+    register(registry, job_id, version="20260501_000000", model_type=ModelType.ANOMALY)
+    register(registry, job_id, product_id="croissant")
+    register(registry, start(registry, "cafe"), tenant_id="cafe", version="20270101_000000")
+    latest = registry.latest("bakery")
+    assert {name: record.version for name, record in latest.items()} == {
+        "baguette": "20260401_000000",
+        "croissant": VERSION,
+    }
+    assert registry.latest("bakery", ModelType.ANOMALY)["baguette"].version == "20260501_000000"
+
+
+def test_tenant_models_are_found_by_their_key(registry: Registry) -> None:
+    """A shared fit is found for exactly its tenant, family and key; saved again, it is replaced."""
+    files: tuple[ArtefactRef, ...] = (ref(b"booster", "booster.txt"), ref(b"columns", "columns.json"))
+    key = "a" * 64
+    assert registry.tenant_model("bakery", "lightgbm", key) is None
+    for kept in (files[:1], files):
+        registry.save_tenant_model("bakery", "lightgbm", key, kept, origin=dt.date(2026, 3, 1), seconds=9.5)
+        assert registry.tenant_model("bakery", "lightgbm", key) == kept
+    assert registry.tenant_model("cafe", "lightgbm", key) is None
+    assert registry.tenant_model("bakery", "linear", key) is None
+    assert registry.tenant_model("bakery", "lightgbm", "b" * 64) is None
+
+
+def test_metrics_hold_every_figure(registry: Registry) -> None:
+    """All figures of the contract, negative ones too, come back with full precision."""
+    full = Metrics(
+        n=3, mae=1 / 3, rmse=0.1, r2_score=-2.5, mape=12.5, mape_days_left_out=0.25, accuracy=87.5, wape=0.1,
+        mase=0.7, rmsse=0.8, bias=-0.05, coverage=1.0,
+    )  # fmt: skip
+    version = register(registry, start(registry), metrics=full)
+    assert registry.metrics("bakery", "baguette", version)["combination"] == full.model_dump()

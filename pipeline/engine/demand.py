@@ -48,6 +48,11 @@ def understand(panel: Panel) -> Demand:
     )
 
 
+def insufficient(days: int, minimum: int) -> str:
+    """Return the sentence that other systems look for when a product has too few days of data."""
+    return f"Product requires minimum {minimum} days of sales data. Currently: {days} days."
+
+
 def _class_of(level: float, zero_share: float) -> DemandClass:
     if zero_share >= INTERMITTENT_ZERO_SHARE:
         return DemandClass.INTERMITTENT

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,11 @@ class OriginForecasts:
     faults: dict[tuple[str, str], str]
     laid: Floats | None = None
     """(levels, n, h) quantiles, once they are calibrated on other origins."""
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        """Row of each product."""
+        return {product: number for number, product in enumerate(self.products)}
 
     @property
     def scaled_errors(self) -> Floats:
@@ -183,7 +189,8 @@ def score(scored: Sequence[OriginForecasts], family: str | None = None, product:
     """Return the metrics over origins: of a family or the combination, of one product or of all."""
     parts = []
     for one in scored:
-        rows = [i for i, p in enumerate(one.products) if product in (None, p)]
+        rows = np.arange(len(one.products)) if product is None else np.array([one.row.get(product, -1)])
+        rows = rows[rows >= 0]
         forecast = (one.combined if family is None else one.families[family])[rows]
         ends = (np.full_like(forecast, np.nan),) * 2
         if family is None and one.laid is not None:

@@ -121,10 +121,12 @@ class FeatureMaker:
         )
 
 
-def training_days(panel: Panel, outlook: Outlook, codes: Codes) -> Iterator[tuple[int, npt.NDArray[np.bool_], Floats]]:
-    """Yield (column, (n,) observed, (n, f) features) for every day with at least one observation."""
+def training_days(
+    panel: Panel, outlook: Outlook, codes: Codes, first: int = 1
+) -> Iterator[tuple[int, npt.NDArray[np.bool_], Floats]]:
+    """Yield (column, (n,) observed, (n, f) features) for every day from `first` with at least one observation."""
     maker, observed = FeatureMaker(panel, outlook, codes), panel.observed
-    for column in range(1, len(panel.dates)):
+    for column in range(max(first, 1), len(panel.dates)):
         if observed[:, column].any():
             yield column, observed[:, column], maker.day(panel.quantity[:, :column], column)
 

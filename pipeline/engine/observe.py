@@ -147,12 +147,10 @@ def _weekday_closed(silent: Bools) -> Bools:
 
 
 def _shift(values: Floats, by: int) -> Floats:
-    moved = np.full(len(values), np.nan)
-    if by >= 0:
-        moved[by:] = values[: len(values) - by]
-    else:
-        moved[:by] = values[-by:]
-    return moved
+    """The values of the days `by` days earlier; NaN where the axis does not reach."""
+    padded = np.pad(values, abs(by), constant_values=np.nan)
+    start = abs(by) - by
+    return padded[start : start + len(values)]
 
 
 def _off_sale(rows: pd.DataFrame) -> Bools:

@@ -141,7 +141,8 @@ def _quiet() -> None:
 
     if get_settings().prophet_verbose:
         return
-    import prophet  # noqa: F401 - the loggers are made by the import
+    logging.getLogger("prophet.plot").disabled = True  # complains of absent plot libraries while it is imported
+    import prophet  # noqa: F401 - the other loggers are set up by the import
 
     for name in ("cmdstanpy", "prophet", "prophet.models"):
         logging.getLogger(name).disabled = True

@@ -1,0 +1,182 @@
+"""Gathers a tenant's report from what the pipeline has stored."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from contracts import LedgerRow, ModelManifest, Outcome, Rung
+from pipeline.engine.metrics import measure
+from pipeline.errors import DataError, PipelineError
+from pipeline.installation import Installation
+from pipeline.monitoring.findings import HISTORY_CHECKS, REPORT_CHECKS, Finding
+from pipeline.plots import product_plot
+from pipeline.report.content import ForecastDay, ProductLine, TenantReport, Totals
+from pipeline.sources.extract import load_report
+from pipeline.tables import read_table
+from pipeline.tenant_data import TenantData
+
+HISTORY_DAYS = 120
+RUNG_WORDS = {
+    Rung.SEASONAL_NAIVE: "seasonal naive",
+    Rung.LAST_FORECAST: "last good forecast",
+}
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """Everything about a tenant's products, by product id."""
+
+    data: TenantData
+    forecasts: Mapping[str, pd.DataFrame]
+    evaluation: Mapping[str, pd.DataFrame]
+    manifests: Mapping[str, ModelManifest]
+    ledger: Mapping[str, LedgerRow]
+
+
+def build_report(installation: Installation, tenant_id: str) -> TenantReport:
+    """Return the report's content.
+
+    Raises:
+        DataError: the tenant has no sales or no forecasts yet.
+    """
+    data = installation.data(tenant_id)
+    extraction = load_report(installation.home, tenant_id)
+    evaluation = _evaluation(installation, tenant_id)
+    ledger = _last_ledger(installation, tenant_id)
+    sources = _Sources(
+        data,
+        dict(list(read_table(installation.home.table(tenant_id, "forecasts"), "the forecasts").groupby("product_id"))),
+        dict(list(evaluation.groupby("product_id"))) if not evaluation.empty else {},
+        _champions(installation, tenant_id),
+        ledger,
+    )
+    found: list[Finding] = []
+    for report_check in REPORT_CHECKS.values():
+        found += report_check(extraction, installation.settings)
+    for history_check in HISTORY_CHECKS.values():
+        found += history_check(data, installation.settings)
+    return TenantReport(
+        tenant_id=tenant_id,
+        tenant_name=data.tenant.name,
+        generated_at=dt.datetime.now(dt.UTC),
+        origin=data.origin.date(),
+        horizon=installation.settings.horizon_days,
+        totals=_totals(data, ledger, evaluation),
+        products=tuple(_line(sources, row) for row in range(len(data.panel.products))),
+        extraction=extraction,
+        findings=tuple(found),
+    )
+
+
+def _evaluation(installation: Installation, tenant_id: str) -> pd.DataFrame:
+    try:
+        return read_table(installation.home.table(tenant_id, "evaluation"), "the evaluation")
+    except DataError:
+        return pd.DataFrame()  # nothing was evaluated yet: the report says so by having no figures
+
+
+def _champions(installation: Installation, tenant_id: str) -> dict[str, ModelManifest]:
+    manifests = {}
+    for product, record in installation.registry.champions(tenant_id).items():
+        try:
+            manifests[product] = installation.registry.manifest(tenant_id, product, record.version)
+        except PipelineError:
+            continue  # the forecast's own row says why this model is not used
+    return manifests
+
+
+def _last_ledger(installation: Installation, tenant_id: str) -> dict[str, LedgerRow]:
+    """The outcome of each product in the tenant's last job that had it."""
+    jobs = installation.registry.jobs(tenant_id, limit=20)
+    found: dict[str, LedgerRow] = {}
+    for job in jobs:
+        for row in installation.registry.ledger(tenant_id, job.id):
+            found.setdefault(row.product_id, row)
+    return found
+
+
+def _totals(data: TenantData, ledger: Mapping[str, LedgerRow], evaluation: pd.DataFrame) -> Totals:
+    counts = Counter(row.outcome for row in ledger.values() if row.product_id in set(data.panel.products))
+    counted = {outcome.value: counts[outcome] for outcome in Outcome}
+    if evaluation.empty:
+        return Totals(products=len(data.panel.products), **counted)
+    arrays = {
+        name: evaluation[name].to_numpy(float) for name in ("actual", "y_hat", "seasonal_naive", "lower", "upper")
+    }
+    model = measure(arrays["actual"], arrays["y_hat"], lower=arrays["lower"], upper=arrays["upper"])
+    naive = measure(arrays["actual"], arrays["seasonal_naive"])
+    return Totals(
+        products=len(data.panel.products), **counted, wape=model.wape, naive_wape=naive.wape, coverage=model.coverage
+    )
+
+
+def _line(sources: _Sources, row: int) -> ProductLine:
+    panel, demand = sources.data.panel, sources.data.demand
+    product = panel.products[row]
+    forecast = sources.forecasts.get(product, pd.DataFrame())
+    manifest, ledger = sources.manifests.get(product), sources.ledger.get(product)
+    rung = "" if forecast.empty else str(forecast["rung"].iloc[0])
+    days = tuple(
+        ForecastDay(pd.Timestamp(r.date).date(), float(r.y_hat), float(r.lower), float(r.upper))
+        for r in forecast.itertuples()
+    )
+    metrics, naive = (manifest.metrics, manifest.naive_metrics) if manifest else (None, None)
+    return ProductLine(
+        product_id=product,
+        name=panel.name[row] or product,
+        demand_class="discontinued" if demand.discontinued[row] else str(demand.classes[row]),
+        outcome=str(ledger.outcome) if ledger else "skipped",
+        champion=_champion(manifest, rung),
+        version=manifest.version if manifest else None,
+        rung=rung,
+        wape=metrics.wape if metrics else None,
+        naive_wape=naive.wape if naive else None,
+        mase=metrics.mase if metrics else None,
+        coverage=metrics.coverage if metrics else None,
+        mean_quantity=float(demand.level[row]),
+        forecast=days,
+        history=tuple(float(v) for v in panel.quantity[row, -HISTORY_DAYS:]),
+        plot_svg=_plot(sources, row, days),
+        notes=_notes(ledger, forecast, bool(demand.discontinued[row])),
+    )
+
+
+def _champion(manifest: ModelManifest | None, rung: str) -> str:
+    if manifest is None or rung in (Rung.SEASONAL_NAIVE, Rung.LAST_FORECAST):
+        return RUNG_WORDS.get(Rung(rung), "") if rung else ""
+    return " + ".join(member.family for member in manifest.members if member.weight > 0)
+
+
+def _notes(ledger: LedgerRow | None, forecast: pd.DataFrame, discontinued: bool) -> str:
+    said = [] if ledger is None or ledger.outcome is Outcome.TRAINED else [ledger.reason]
+    if not forecast.empty and forecast["rung"].iloc[0] != Rung.CHAMPION:
+        said.append(str(forecast["reason"].iloc[0]))
+    if discontinued and not any("discontinued" in one for one in said):
+        said.append("discontinued: not forecast")
+    return "; ".join(said)
+
+
+def _plot(sources: _Sources, row: int, days: tuple[ForecastDay, ...]) -> str:
+    panel = sources.data.panel
+    product = panel.products[row]
+    units = panel.quantity[row, -HISTORY_DAYS:]
+    if not np.isfinite(units).any() and not days:
+        return ""
+    past = sources.evaluation.get(product, pd.DataFrame())
+    dates = [day.date() for day in panel.dates[-HISTORY_DAYS:]]
+    return product_plot(
+        list(zip(dates, (float(v) for v in units), strict=True)),
+        [(pd.Timestamp(r.date).date(), float(r.y_hat)) for r in past.itertuples()],
+        [day.date for day in days],
+        [day.y_hat for day in days],
+        [day.lower for day in days],
+        [day.upper for day in days],
+        title=panel.name[row] or product,
+        subtitle="",
+    )

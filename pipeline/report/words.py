@@ -1,0 +1,89 @@
+"""Numbers, dates and verdicts in the words of the report."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from pipeline.report.content import Totals, gain, known
+
+NO_VALUE = "n/a"
+THIN_SPACE = "\u202f"
+WHOLE_FROM = 3.0
+"""Units from which quantities are written without decimals."""
+SAME = 0.005
+"""Difference of errors, as a share of the naive one, that is not worth a word."""
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a whole percentage, such as `21 %`."""
+    share = known(value)
+    return NO_VALUE if share is None else f"{share * 100:.0f}{THIN_SPACE}%"
+
+
+def signed_percent(value: float | None) -> str:
+    """Return a share as a percentage with its sign, such as `+22 %`."""
+    share = known(value)
+    if share is None:
+        return NO_VALUE
+    if abs(share) < SAME:
+        return f"0{THIN_SPACE}%"
+    return f"{share * 100:+.0f}{THIN_SPACE}%".replace("-", "\N{MINUS SIGN}")
+
+
+def decimal(value: float | None) -> str:
+    """Return a figure with two decimals."""
+    figure = known(value)
+    return NO_VALUE if figure is None else f"{figure:.2f}"
+
+
+def units(value: float | None) -> str:
+    """Return a quantity as a person would say it: whole from 3 units, with one decimal below."""
+    quantity = known(value)
+    if quantity is None:
+        return NO_VALUE
+    text = f"{quantity:,.0f}" if quantity >= WHOLE_FROM else f"{quantity:.1f}".removesuffix(".0")
+    return text.replace(",", THIN_SPACE)
+
+
+def raw(value: float | None) -> str:
+    """Return a number for sorting by; empty where it is unknown."""
+    figure = known(value)
+    return "" if figure is None else f"{figure:.6g}"
+
+
+def short_day(day: dt.date) -> str:
+    """Return a day such as `Thu 1 Oct`."""
+    return f"{day:%a} {day.day} {day:%b}"
+
+
+def long_day(day: dt.date) -> str:
+    """Return a day such as `Thursday 1 October 2026`."""
+    return f"{day:%A} {day.day} {day:%B %Y}"
+
+
+def verdict(totals: Totals) -> str:
+    """Return one or two sentences on how good the forecasts are against repeating last week."""
+    error, naive = known(totals.wape), known(totals.naive_wape)
+    if error is None:
+        return "It is not known yet how good these forecasts are: too little has been sold to test them on."
+    said = (
+        "Tested on past days that they had not seen, the forecasts were wrong by "
+        f"{error * 100:.0f} units for every 100 sold."
+    )
+    return " ".join(part for part in (said, _against_naive(error, naive), _within(known(totals.coverage))) if part)
+
+
+def _against_naive(error: float, naive: float | None) -> str:
+    saved = gain(error, naive)
+    if naive is None or saved is None:
+        return ""
+    repeating = f"Repeating last week would have been wrong by {naive * 100:.0f}"
+    if abs(saved) < SAME:
+        return f"{repeating}: no difference."
+    return f"{repeating}: the forecasts do {percent(abs(saved))} {'better' if saved > 0 else 'worse'}."
+
+
+def _within(coverage: float | None) -> str:
+    if coverage is None:
+        return ""
+    return f"On {coverage * 100:.0f} of 100 days the sales lay within the range given; 90 are aimed at."

@@ -1,0 +1,195 @@
+"""One part's raw rows to its daily rows, with an account of every row."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from contracts import FileSource, RejectedRow, Rejection, Tenant
+from pipeline.sources import daily
+from pipeline.sources.base import RawSales, RawTable
+from pipeline.sources.columns import resolve
+from pipeline.sources.moments import EARLIEST, as_moments
+from pipeline.sources.partial import closing_times
+from pipeline.sources.rejections import Faults, examples, exclusive, refuse_unreadable
+from pipeline.sources.values import Decimal, as_flags, as_numbers, as_text, is_blank, sniff_decimal, spread
+from pipeline.tenants import slugged
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+_LONGEST_PRODUCT = 1000
+_TEXTS = ("product_id", "location_id", "category", "product_name")
+_FLAGS = ("sold_out", "available")
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of the rows of one part: `rows_read = duplicates + rejected + rows in daily rows`."""
+
+    rows_read: int
+    duplicates: int
+    rejected: dict[Rejection, int]
+    examples: list[RejectedRow]
+    return_rows: int
+    repairs: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """One part's daily rows (quantities signed), their account, and what later extractions need to know.
+
+    `closing_times` holds the time of the last ticket by day, where tickets have times. `future_from` is
+    the earliest day that was rejected for lying in the future.
+    """
+
+    daily: pd.DataFrame
+    account: Account
+    closing_times: dict[dt.date, dt.time] = field(default_factory=dict)
+    future_from: dt.date | None = None
+
+    @property
+    def first_date(self) -> dt.date | None:
+        """The first day that has rows; None where there are no rows."""
+        return None if self.daily.empty else self.daily["date"].min().date()
+
+    @property
+    def last_date(self) -> dt.date | None:
+        """The last day that has rows; None where there are no rows."""
+        return None if self.daily.empty else self.daily["date"].max().date()
+
+
+def clean(raw: RawSales, tenant: Tenant, max_quantity: float, today: dt.date) -> Cleaned:
+    """Return one part's daily rows.
+
+    Raises:
+        MissingColumnsError: a mapped column is not in the part.
+        DataError: a required column holds nothing that can be read.
+        ConfigurationError: the date format is no strptime format.
+    """
+    table, source, name = raw.table, tenant.source, raw.part.name
+    columns = resolve(list(table.frame.columns), source.mapping, name)
+    repeated = _repeated(table.frame, source)
+    lines, repairs = _lines(table, columns, tenant)
+    others = _others(table.frame, columns, tenant.id)
+    unread = _unread(lines, table.frame, columns)
+    refuse_unreadable(raw, columns, unread, ~others & ~repeated, source)
+    found = _faults(lines, unread, others, max_quantity, today)
+    faults = exclusive(found, ~repeated, len(table.malformed))
+    kept = ~faults.rejected & ~repeated
+    used = lines[kept].assign(tenant_id=tenant.id, source_file=name)
+    account = Account(
+        rows_read=table.rows,
+        duplicates=int(repeated.sum()),
+        rejected=faults.counts(),
+        examples=examples(faults, table, columns, name),
+        return_rows=int((used["quantity"] < 0).sum()),
+        repairs={kind: int((mask & kept).sum()) for kind, mask in repairs.items() if (mask & kept).any()},
+    )
+    return Cleaned(
+        daily.add_up(_split_returns(used)), account, closing_times(used["date"]), _earliest_future(lines, faults)
+    )
+
+
+def _repeated(frame: pd.DataFrame, source: FileSource) -> Bools:
+    if source.duplicates == "keep" or frame.empty:
+        return np.zeros(len(frame), dtype=np.bool_)
+    return frame.duplicated().to_numpy(dtype=np.bool_)
+
+
+def _lines(table: RawTable, columns: Mapping[str, str], tenant: Tenant) -> tuple[pd.DataFrame, dict[str, Bools]]:
+    """Return the typed rows, and which of them were mended in which way."""
+    frame, source = table.frame, tenant.source
+    cells = {name: frame[column] for name, column in columns.items()}
+    numeric = [cells[name] for name in ("quantity", "unit_price") if name in cells]
+    decimal = source.decimal or sniff_decimal(numeric, table.delimiter)
+    lines: dict[str, object] = {
+        "date": as_moments(cells["date"], tenant.timezone, source.date_format),
+        "quantity": as_numbers(cells["quantity"], decimal),
+        "input_rows": np.ones(len(frame), dtype=np.int64),
+    }
+    repairs: dict[str, Bools] = {}
+    lines["unit_price"] = np.full(len(frame), np.nan)
+    if "unit_price" in cells:
+        lines["unit_price"], repairs["unit_price_ignored"] = _prices(cells["unit_price"], decimal)
+    _add_texts(lines, repairs, cells, len(frame))
+    _add_flags(lines, repairs, cells, len(frame))
+    return pd.DataFrame(lines, index=frame.index), repairs
+
+
+def _prices(cells: pd.Series, decimal: Decimal) -> tuple[Floats, Bools]:
+    """A price that is negative or no number is left out; the sale itself stands."""
+    prices = as_numbers(cells, decimal)
+    usable = np.where(prices >= 0, prices, np.nan)
+    return usable, np.isnan(usable) & ~is_blank(cells)
+
+
+def _add_texts(
+    lines: dict[str, object], repairs: dict[str, Bools], cells: Mapping[str, pd.Series], rows: int
+) -> None:
+    mended = np.zeros(rows, dtype=np.bool_)
+    for name in _TEXTS:
+        if name in cells:
+            lines[name], changed = as_text(cells[name], mend=True)
+            mended |= changed
+        else:
+            lines[name] = pd.Categorical([None] * rows, categories=pd.Index([], dtype=object))
+    repairs["mojibake"] = mended
+
+
+def _add_flags(
+    lines: dict[str, object], repairs: dict[str, Bools], cells: Mapping[str, pd.Series], rows: int
+) -> None:
+    for name in _FLAGS:
+        if name in cells:
+            flags, repairs[f"{name}_ignored"] = as_flags(cells[name])
+        else:
+            flags = np.full(rows, -1, dtype=np.int8)
+        lines[name] = pd.arrays.BooleanArray(flags == 1, flags == -1)
+
+
+def _others(frame: pd.DataFrame, columns: Mapping[str, str], tenant_id: str) -> Bools:
+    """Rows of other tenants; a blank cell, and a file without the column, are this tenant's."""
+    if "tenant_id" not in columns:
+        return np.zeros(len(frame), dtype=np.bool_)
+    text, _ = as_text(frame[columns["tenant_id"]])
+    other = np.array([slugged(label) != slugged(tenant_id) for label in text.categories], dtype=np.bool_)
+    return spread(np.asarray(text.codes, dtype=np.int64), other, False)
+
+
+def _unread(lines: pd.DataFrame, frame: pd.DataFrame, columns: Mapping[str, str]) -> dict[Rejection, Bools]:
+    moments = lines["date"].to_numpy()
+    lengths = np.array([len(name) for name in lines["product_id"].cat.categories] + [0], dtype=np.int64)
+    length = lengths[lines["product_id"].cat.codes.to_numpy()]
+    return {
+        Rejection.MISSING_PRODUCT: (length == 0) | (length > _LONGEST_PRODUCT),
+        Rejection.BAD_DATE: np.isnat(moments) | (moments < EARLIEST),
+        Rejection.BAD_QUANTITY: lines["quantity"].isna().to_numpy(),
+    }
+
+
+def _faults(
+    lines: pd.DataFrame, unread: dict[Rejection, Bools], others: Bools, max_quantity: float, today: dt.date
+) -> dict[Rejection, Bools]:
+    """The faults of each row, the reason that is given first in front."""
+    return {
+        Rejection.OTHER_TENANT: others,
+        **unread,
+        Rejection.FUTURE_DATE: lines["date"].to_numpy() >= np.datetime64(today + dt.timedelta(days=1)),
+        Rejection.ABSURD_QUANTITY: lines["quantity"].abs().to_numpy() > max_quantity,
+    }
+
+
+def _split_returns(used: pd.DataFrame) -> pd.DataFrame:
+    quantity = used["quantity"]
+    return used.assign(sold=quantity.clip(lower=0.0), returned=quantity.clip(upper=0.0).abs())
+
+
+def _earliest_future(lines: pd.DataFrame, faults: Faults) -> dt.date | None:
+    future = lines["date"].to_numpy()[faults.masks[Rejection.FUTURE_DATE]]
+    return pd.Timestamp(future.min()).date() if len(future) else None

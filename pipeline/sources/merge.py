@@ -1,0 +1,75 @@
+"""Fresh rows into the stored ones: what a file gave before is replaced, and files that overlap are settled."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from pipeline.sources import daily
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The new daily table, and what became of the fresh input rows.
+
+    `by_file` is what each file gave, in order; None where the daily table itself says so.
+    """
+
+    table: pd.DataFrame
+    by_file: pd.DataFrame | None
+    rows_used: int
+    merged_into_day: int
+    superseded: int
+    net_negative_days: int
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """The rows under the file that gave each."""
+        return self.table if self.by_file is None else self.by_file
+
+
+def merge(
+    stored: pd.DataFrame,
+    fresh: Sequence[pd.DataFrame],
+    cutoffs: Mapping[str, dt.date],
+    ranks: Mapping[str, int],
+    overlap: Literal["replace", "add"],
+) -> Merged:
+    """Return the stored rows brought up to date.
+
+    Of a file in `cutoffs` the stored rows from that day on are dropped: its fresh rows stand for them.
+    Then a fresh row replaces the same file's stored row of its key; and of several files' rows of one
+    key the file of the highest rank stands (`replace`), or all add up (`add`).
+    """
+    kept = stored[~_vanished(stored, cutoffs)]
+    rows = _stacked(kept, fresh)
+    is_fresh = np.arange(len(rows)) >= len(kept)
+    key = daily.KEY if overlap == "replace" else (*daily.KEY, "source_file")
+    stands = daily.latest_by(rows, key, ranks, is_fresh) if len(fresh) + (len(kept) > 0) > 1 else is_fresh | True
+    superseded = int(rows.loc[is_fresh & ~stands, "input_rows"].sum())
+    surviving = rows[is_fresh & stands]
+    used = len(surviving.drop_duplicates(list(daily.KEY)))
+    by_file = daily.in_order(rows[stands])
+    if overlap == "add":
+        gross = (by_file["quantity"] + by_file["returned"]).clip(lower=0.0)
+        table, negative = daily.without_negatives(daily.add_up(by_file.assign(sold=gross)))
+    else:
+        table, negative = daily.without_negatives(by_file)
+    merged_into_day = int(surviving["input_rows"].sum()) - used
+    return Merged(table, by_file if overlap == "add" else None, used, merged_into_day, superseded, negative)
+
+
+def _vanished(stored: pd.DataFrame, cutoffs: Mapping[str, dt.date]) -> pd.Series:
+    limits = {name: pd.Timestamp(day) for name, day in cutoffs.items()}
+    limit = pd.to_datetime(stored["source_file"].map(limits))
+    return stored["date"] >= limit
+
+
+def _stacked(kept: pd.DataFrame, fresh: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    frames = [frame for frame in (kept, *fresh) if len(frame)]
+    return pd.concat(frames, ignore_index=True) if frames else daily.empty()

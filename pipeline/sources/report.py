@@ -1,0 +1,56 @@
+"""The account of one extraction, from the accounts of its parts."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from contracts import ExtractionReport, Rejection
+from pipeline.sources.due import Job, Reading
+from pipeline.sources.merge import Merged
+from pipeline.sources.rejections import EXAMPLES
+
+
+def report_of(job: Job, readings: Sequence[Reading], merged: Merged, partial: dt.date | None) -> ExtractionReport:
+    """Return the account of every row that was read."""
+    accounts = [reading.cleaned.account for reading in readings]
+    rejected: Counter[Rejection] = Counter()
+    repairs: Counter[str] = Counter()
+    for account in accounts:
+        rejected.update(account.rejected)
+        repairs.update(account.repairs)
+    duplicates = sum(account.duplicates for account in accounts)
+    first, last = span(merged.table)
+    return ExtractionReport(
+        tenant_id=job.tenant.id,
+        extracted_at=job.now,
+        files_seen=len(job.listed),
+        files_read=len(readings),
+        rows_read=sum(account.rows_read for account in accounts),
+        rows_used=merged.rows_used,
+        rows_merged=merged.merged_into_day + merged.superseded + duplicates,
+        rows_rejected=rejected.total(),
+        merged_into_day=merged.merged_into_day,
+        duplicates_dropped=duplicates,
+        superseded=merged.superseded,
+        return_rows=sum(account.return_rows for account in accounts),
+        returned_units=float(sum(reading.cleaned.daily["returned"].sum() for reading in readings)),
+        net_negative_days=merged.net_negative_days,
+        rejected_by_reason=dict(rejected),
+        examples=tuple(example for account in accounts for example in account.examples)[:EXAMPLES],
+        repairs=dict(repairs),
+        products=merged.table["product_id"].nunique(),
+        first_date=first,
+        last_date=last,
+        partial_last_day=partial,
+    )
+
+
+def span(table: pd.DataFrame) -> tuple[dt.date | None, dt.date | None]:
+    """Return the first and the last day of a daily table; None where it is empty."""
+    if table.empty:
+        return None, None
+    return table["date"].min().date(), table["date"].max().date()

@@ -1,0 +1,56 @@
+# Everything a person or CI does. Python 3.11 or later and pip are all that must be there before.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIPELINE_HOME ?= $(CURDIR)/var
+
+.PHONY: run dev test test-all check bench lock schemas clean help
+
+help: ## Say what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/.runtime ## Train and forecast the sample tenants (or all you have added)
+	@$(BIN)/pipeline run
+
+dev: $(VENV)/.runtime ## Open the Dagster UI at http://127.0.0.1:3000
+	@$(BIN)/pipeline dev
+
+test: $(VENV)/.dev ## The tests, a few minutes
+	$(BIN)/python -m pytest -m "not long"
+
+test-all: $(VENV)/.dev ## The long suites: daemons, kills, browsers, real data
+	$(BIN)/python -m pytest -m long
+
+check: $(VENV)/.dev ## Lint, types, the import rule, the definitions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q pipeline_tests/test_architecture.py
+	$(BIN)/dagster definitions validate -w workspace.yaml --log-level warning
+
+bench: $(VENV)/.dev ## Measure; results go to benchmarks/results
+	$(BIN)/python -m benchmarks
+
+schemas: $(VENV)/.dev ## Write contracts/schemas anew
+	$(BIN)/python -m contracts.schemas
+
+lock: ## Resolve the dependencies anew (needs uv)
+	uv pip compile -q pyproject.toml --extra build --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -o requirements.lock
+	uv pip compile -q pyproject.toml --extra build --extra dev -c requirements.lock --python-version 3.11 --universal \
+		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements-dev.lock
+
+clean: ## Remove the environment and caches; var/ stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The package itself is installed in place, with the locked build backend: nothing is fetched that has no hash.
+$(VENV)/.runtime: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked packages into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

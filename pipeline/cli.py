@@ -1,0 +1,52 @@
+"""The command `pipeline`."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+import typer
+
+from pipeline import __version__
+from pipeline.commands import backtest, dev, forecast, models, registry, run, tenants
+from pipeline.errors import PipelineError
+
+app = typer.Typer(
+    name="pipeline",
+    help=(
+        "Daily demand forecasts for bakeries, cafés and shops.\n\n"
+        "Start with `pipeline run`: it trains and forecasts the built-in sample tenants, or, with --sales and "
+        "--country, your own file. `pipeline forecast show` prints what to bake, `pipeline dev` opens the Dagster UI. "
+        "Everything is written under PIPELINE_HOME (./var unless set)."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("run")(run.run)
+app.command("backtest")(backtest.backtest)
+app.command("dev")(dev.dev)
+app.add_typer(tenants.app, name="tenants")
+app.add_typer(models.app, name="models")
+app.add_typer(forecast.app, name="forecast")
+app.add_typer(registry.app, name="registry")
+
+
+@app.command("version")
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one message on stderr and exit status 1, never a traceback."""
+    warnings.filterwarnings("ignore", module="dagster")
+    try:
+        app()
+    except PipelineError as error:
+        typer.secho(f"{type(error).__name__}: {error}", fg=typer.colors.RED, err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the sub-commands do; each loads what it needs when it needs it."""

@@ -1,0 +1,73 @@
+"""`pipeline backtest`: what would have been forecast, for comparison with other tools."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.shared import AsJson, show
+from pipeline.settings import get_settings
+
+
+def backtest(
+    sales: Annotated[str, typer.Option("--sales", help="CSV or Parquet: a file, a folder, a glob or a URL.")],
+    country: Annotated[str, typer.Option("--country", help="Country of the holidays, two capitals such as ES.")],
+    out: Annotated[Path, typer.Option("--out", help="Parquet file to write.")],
+    covariates: Annotated[str | None, typer.Option("--covariates", help="File of values by date.")] = None,
+    horizon: Annotated[int, typer.Option(help="Days ahead.", min=1, max=365)] = 14,
+    folds: Annotated[int, typer.Option(help="Past origins, one horizon apart.", min=1, max=52)] = 4,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Tenant id; found from the file when unset.")] = None,
+    mapping: Annotated[str | None, typer.Option("--map", help="Your column names: date=Datum,quantity=Menge")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Forecast the past: a row a product, origin and day, with every family beside the combination.
+
+    The origins are the last day of the data less 14, 28, ... days. At each, nothing later is used but the
+    covariates given in the file and the calendar. Days without a row count as zero sales when scored.
+    """
+    import io
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from pipeline.commands.tenants import make_tenant
+    from pipeline.engine.evaluate import score, table
+    from pipeline.engine.families import FAMILIES
+    from pipeline.home import write_atomically
+    from pipeline.training.backtest import Span
+    from pipeline.training.backtest import backtest as run
+
+    made = make_tenant(sales, country, covariates, tenant, mapping)
+    workers = get_settings().workers or len(os.sched_getaffinity(0))
+    with Progress(console=Console(stderr=True), disable=as_json) as progress:
+        bar = progress.add_task("origins", total=None)
+        scored = run(
+            made,
+            get_settings(),
+            Span(horizon, folds),
+            workers,
+            lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    frame = table(scored, made.id).drop(columns="actual")
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    write_atomically(out.resolve(), buffer.getvalue())
+    rows = []
+    for name in (None, *FAMILIES):
+        metrics = score(scored, name)
+        rows.append(
+            {
+                "forecast": name or "combination",
+                "WAPE": metrics.wape,
+                "MASE": metrics.mase,
+                "RMSSE": metrics.rmsse,
+                "bias": metrics.bias,
+                "coverage": metrics.coverage,
+            }
+        )
+    show(rows, as_json, f"{made.id}: {len(scored)} origins, {horizon} days ahead", right=list(rows[0])[1:])
+    if not as_json:
+        typer.echo(f"{len(frame)} rows written to {out}")

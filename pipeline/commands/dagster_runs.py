@@ -1,0 +1,61 @@
+"""Dagster runs started from the command line; they show in the UI like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from pipeline.installation import Installation
+from pipeline.tenants import list_tenants
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+PARTITIONS = "tenants"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended; `errors` holds the root cause of each failed step."""
+
+    run_id: str
+    success: bool
+    errors: tuple[str, ...]
+
+
+def register_tenants(installation: Installation) -> list[str]:
+    """Make every tenant a partition, and return their ids."""
+    known = [tenant.id for tenant in list_tenants(installation.home)]
+    with dg.DagsterInstance.get() as instance:
+        new = set(known) - set(instance.get_dynamic_partitions(PARTITIONS))
+        if new:
+            instance.add_dynamic_partitions(PARTITIONS, sorted(new))
+    return known
+
+
+def run_job(tenant_id: str, job: str = "train_and_forecast", config: Mapping[str, Any] | None = None) -> RunResult:
+    """Run a job for one tenant in this process, and wait for its end."""
+    from pipeline.definitions import defs
+
+    with dg.DagsterInstance.get() as instance:
+        result = defs().get_job_def(job).execute_in_process(
+            run_config={**QUIET, **(config or {})},
+            instance=instance,
+            partition_key=tenant_id,
+            raise_on_error=False,
+            tags={"cause": "command line", "tenant": tenant_id},
+        )
+    return RunResult(result.run_id, result.success, tuple(_errors(result.all_events)))
+
+
+def _errors(events: Sequence[dg.DagsterEvent]) -> list[str]:
+    found = []
+    for event in events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            if error is not None:
+                found.append(f"{event.step_key}: {error.message.strip()}")
+    return found

@@ -1,0 +1,29 @@
+"""`pipeline dev`: the Dagster UI with its daemon."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.shared import prepared
+
+WORKSPACE = Path(__file__).parent.parent.parent / "workspace.yaml"
+
+
+def dev(
+    port: Annotated[int, typer.Option(help="Port of the UI.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address that the UI listens on.")] = "127.0.0.1",
+) -> None:
+    """Open the Dagster UI on this installation, with schedules and sensors running. Ctrl-C ends it."""
+    installation = prepared()
+    from pipeline.commands.dagster_runs import register_tenants
+
+    known = register_tenants(installation)
+    typer.echo(f"{len(known)} tenants in {installation.home.root}; the UI will be at http://{host}:{port}")
+    where = ["-w", str(WORKSPACE)] if WORKSPACE.exists() else ["-m", "pipeline.definitions"]
+    command = [sys.executable, "-m", "dagster", "dev", *where, "--host", host, "--port", str(port)]
+    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, arguments checked by their types

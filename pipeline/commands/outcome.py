@@ -1,0 +1,74 @@
+"""What `pipeline run` says at its end: a table, where things lie, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from pipeline.commands.dagster_runs import RunResult
+from pipeline.commands.shared import show
+from pipeline.errors import DataError
+from pipeline.installation import Installation
+from pipeline.tables import read_table
+
+__all__ = ["RunResult", "show_results"]
+
+
+def show_results(installation: Installation, results: Mapping[str, RunResult], as_json: bool) -> None:
+    """Print each tenant's outcome."""
+    rows = [_row(installation, tenant_id, result) for tenant_id, result in results.items()]
+    show(rows, as_json, "Results (WAPE: units forecast wrong for each unit sold, out of sample)", right=list(rows[0])[1:])
+    if as_json:
+        return
+    for tenant_id, result in results.items():
+        for error in result.errors:
+            typer.secho(f"{tenant_id}: {error}", fg=typer.colors.RED, err=True)
+    if any(result.success for result in results.values()):
+        _where(installation, [tenant_id for tenant_id, result in results.items() if result.success])
+
+
+def _row(installation: Installation, tenant_id: str, result: RunResult) -> dict[str, Any]:
+    jobs = [job for job in installation.registry.jobs(tenant_id, limit=20) if job.run_id == result.run_id]
+    counts = ("trained", "skipped", "insufficient", "failed")
+    wape, naive = _errors(installation, tenant_id) if result.success else (None, None)
+    return {
+        "tenant": tenant_id,
+        **{name: getattr(jobs[0], name) if jobs else None for name in counts},
+        "WAPE": wape,
+        "naive WAPE": naive,
+        "error vs naive": None if wape is None or not naive else f"{wape / naive - 1:+.0%}",
+    }
+
+
+def _errors(installation: Installation, tenant_id: str) -> tuple[float | None, float | None]:
+    from pipeline.engine.metrics import measure
+
+    try:
+        frame = read_table(installation.home.table(tenant_id, "evaluation"), "the evaluation")
+    except DataError:
+        return None, None  # a tenant with too little history has no evaluation
+    if frame.empty:
+        return None, None
+    actual = frame["actual"].to_numpy(float)
+    return tuple(measure(actual, frame[name].to_numpy(float)).wape for name in ("y_hat", "seasonal_naive"))  # type: ignore[return-value]
+
+
+def _where(installation: Installation, tenants: list[str]) -> None:
+    home, first = installation.home, tenants[0]
+    lines = {
+        "forecasts": home.table("TENANT", "forecasts"),
+        "models": installation.settings.model_storage_path or home.models,
+        "reports": ", ".join(str(home.report(tenant_id)) for tenant_id in tenants),
+    }
+    for name, place in lines.items():
+        typer.echo(f"{name + ':':11}{place}")
+    typer.echo("\nNext:")
+    for command, what in (
+        (f"pipeline forecast show --tenant {first}", "what to bake, product by product"),
+        (f"pipeline models list --tenant {first}", "the registered models and their errors"),
+        ("pipeline dev", "the Dagster UI: graph, checks, plots (make dev)"),
+        ("pipeline run --sales FILE --country CC", "the same on your own sales"),
+    ):
+        typer.echo(f"  {command:44} {what}")

@@ -1,0 +1,124 @@
+"""`pipeline run`: from sales to forecasts, for the sample tenants, one's own file, or all tenants."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from contracts import Tenant
+from pipeline.commands import outcome
+from pipeline.commands.shared import AsJson, prepared
+from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.installation import Installation
+
+Sales = Annotated[str | None, typer.Option("--sales", help="CSV or Parquet: a file, a folder, a glob or a URL.")]
+Country = Annotated[str | None, typer.Option("--country", help="Country of the holidays, two capitals such as ES.")]
+
+
+def run(
+    sales: Sales = None,
+    country: Country = None,
+    covariates: Annotated[
+        str | None, typer.Option("--covariates", help="File of values by date, or by product and date.")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Tenant id; found from the file when unset.")] = None,
+    mapping: Annotated[
+        str | None, typer.Option("--map", help="Your column names: date=Datum,product_id=Artikel,quantity=Menge")
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", help="Region of the holidays, such as MD.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", help="Time zone, such as Europe/Madrid; the country's when unset.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train and forecast: the sample tenants, your own file (--sales, --country), or every tenant you have added.
+
+    Example: pipeline run --sales till.csv --country DE --map date=Datum,product_id=Artikel,quantity=Menge
+    """
+    # One job at a time has the whole machine; under the daemon, jobs share it.
+    os.environ.setdefault("WORKERS", str(len(os.sched_getaffinity(0))))
+    installation = prepared()
+    if sales is not None:
+        if country is None:
+            raise ConfigurationError("--sales needs --country, two capitals such as ES, for the public holidays")
+        from pipeline.commands.tenants import make_tenant
+
+        made = make_tenant(sales, country, covariates, tenant, mapping, region, timezone)
+        wanted = [_saved(installation, made).id]
+    else:
+        _refuse_alone(country=country, covariates=covariates, map=mapping, region=region, timezone=timezone)
+        wanted = _known_tenants(installation, tenant)
+    results = run_tenants(installation, wanted, quiet=as_json)
+    outcome.show_results(installation, results, as_json)
+    if not all(result.success for result in results.values()):
+        raise typer.Exit(1)
+
+
+def run_tenants(installation: Installation, tenants: list[str], *, quiet: bool) -> dict[str, outcome.RunResult]:
+    """Run the main job for each tenant, with a progress bar a tenant."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from pipeline.commands.dagster_runs import register_tenants, run_job
+    from pipeline.progress import listening
+
+    register_tenants(installation)
+    results = {}
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.fields[tenant]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
+        for tenant_id in tenants:
+            bar = progress.add_task("reading sales", total=None, tenant=tenant_id)
+
+            def moved(step: str, done: int, total: int, bar: object = bar) -> None:
+                progress.update(bar, description=step, completed=done, total=total)  # type: ignore[arg-type]
+
+            with listening(moved):
+                results[tenant_id] = run_job(tenant_id)
+            ending = "done" if results[tenant_id].success else "failed"
+            progress.update(bar, description=ending, completed=1, total=1)
+    return results
+
+
+def _saved(installation: Installation, tenant: Tenant) -> Tenant:
+    from pipeline.tenants import save_tenant
+
+    save_tenant(installation.home, tenant, replace=True)
+    return tenant
+
+
+def _known_tenants(installation: Installation, tenant_id: str | None) -> list[str]:
+    """The tenants to run; without any, the sample tenants are written first."""
+    from pipeline.tenants import list_tenants, save_tenant
+
+    if tenant_id is not None:
+        return [installation.tenant(tenant_id).id]
+    known = [tenant.id for tenant in list_tenants(installation.home)]
+    if known:
+        return known
+    from pipeline.sample import write_sample
+
+    typer.echo("No tenant yet: writing the sample tenants.", err=True)
+    try:
+        sample = write_sample(installation.home.sample)
+    except OSError as error:
+        raise PipelineError(f"the sample could not be written to {installation.home.sample}: {error}") from error
+    for tenant in sample.tenants:
+        save_tenant(installation.home, tenant)
+    return [tenant.id for tenant in sample.tenants]
+
+
+def _refuse_alone(**options: str | None) -> None:
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigurationError(f"{', '.join(given)} describes a sales file: give it with --sales PATH")
+
+

@@ -1,0 +1,105 @@
+"""What the commands share: the home, tables for the terminal, and JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline.errors import ConfigurationError
+from pipeline.home import write_atomically
+from pipeline.installation import Installation
+from pipeline.settings import get_settings
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
+WhichTenant = Annotated[str | None, typer.Option("--tenant", help="Tenant id; may be left out when there is only one.")]
+INSTANCE_FILE = "dagster.yaml"
+
+
+def prepared() -> Installation:
+    """Return the installation, with its folders made and DAGSTER_HOME set to an absolute folder under it.
+
+    A DAGSTER_HOME that the environment sets is respected: the instance may be shared, or PostgreSQL.
+    """
+    installation = Installation(get_settings())
+    os.environ["PIPELINE_HOME"] = str(installation.home.root)
+    if not os.environ.get("DAGSTER_HOME"):
+        folder = installation.home.dagster
+        folder.mkdir(parents=True, exist_ok=True)
+        instance = folder / INSTANCE_FILE
+        if not instance.exists():
+            write_atomically(instance, _instance_template().read_bytes())
+        os.environ["DAGSTER_HOME"] = str(folder)
+    return installation
+
+
+def _instance_template() -> Path:
+    """The instance's file: inside an installed package, or at the top of a checkout."""
+    package = Path(__file__).parent.parent
+    for place in (package / INSTANCE_FILE, package.parent / INSTANCE_FILE):
+        if place.exists():
+            return place
+    raise ConfigurationError(f"{INSTANCE_FILE} is missing from {package}; install the package again")
+
+
+def one_tenant(installation: Installation, tenant_id: str | None) -> str:
+    """Return the tenant that is meant.
+
+    Raises:
+        ConfigurationError: none was named and there is not exactly one.
+    """
+    from pipeline.tenants import list_tenants
+
+    if tenant_id is not None:
+        return installation.tenant(tenant_id).id
+    known = [tenant.id for tenant in list_tenants(installation.home)]
+    if len(known) == 1:
+        return known[0]
+    raise ConfigurationError(
+        f"say which tenant with --tenant: {', '.join(known)}" if known else "there is no tenant yet; try `pipeline run`"
+    )
+
+
+def show(
+    rows: Sequence[Mapping[str, Any]], as_json: bool, title: str, right: Sequence[str] = (), empty: str = "nothing to show"
+) -> None:
+    """Print rows as a table that fits the terminal, or as JSON.
+
+    Args:
+        rows: the same keys in each; the keys are the headings.
+        as_json: JSON instead.
+        title: heading of the table.
+        right: columns of numbers.
+        empty: what to say when there are no rows.
+    """
+    if as_json:
+        typer.echo(json.dumps([dict(row) for row in rows], default=str, ensure_ascii=False, indent=2))
+        return
+    if not rows:
+        typer.echo(empty)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for name in rows[0]:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
+    width = shutil.get_terminal_size((100, 24)).columns
+    Console(width=max(width, 60)).print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return str(value)

@@ -1,0 +1,1 @@
+"""The Dagster shell, thin: a folder a stage, in the order the data flows."""

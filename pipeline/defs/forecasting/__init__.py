@@ -1,0 +1,1 @@
+"""From champions to forecasts and the report."""

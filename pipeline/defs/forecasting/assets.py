@@ -1,0 +1,88 @@
+"""`forecasts` and the tenant's `report`."""
+
+# Dagster reads the annotation of `context` as it stands: annotations must not be postponed here.
+
+from collections import Counter
+
+import dagster as dg
+import pandas as pd
+
+from pipeline.defs.ingestion.assets import OWNERS, calendar
+from pipeline.defs.partitions import TENANTS
+from pipeline.defs.resources import InstallationResource
+from pipeline.defs.shown import numbers, of_table
+from pipeline.forecasting.ladder import Ladder
+from pipeline.home import write_atomically
+from pipeline.plots import as_markdown_image, product_plot
+from pipeline.report.build import build_report
+from pipeline.report.render import render_report
+from pipeline.tables import read_table, write_table
+from pipeline.tenant_data import TenantData
+
+GROUP = "forecasting"
+PLOT_DAYS = 120
+
+
+@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[calendar, "champions"])
+def forecasts(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+    """Product x date: mean and quantiles, with the model version and the rung of the ladder that each row stands on."""
+    opened = installation.open()
+    data = opened.data(context.partition_key)
+    path = opened.home.table(data.tenant.id, "forecasts")
+    previous = read_table(path, "the last forecasts") if path.exists() else None
+    ladder = Ladder(data, opened.registry, opened.store, opened.settings, opened.workers)
+    frame = ladder.climb(previous)
+    write_table(opened.home.tenant(data.tenant.id) / "issued" / f"{data.origin.date()}.parquet", frame)
+    write_table(path, frame)
+    rungs = Counter(str(rung) for rung in frame.drop_duplicates("product_id")["rung"])
+    return dg.MaterializeResult(
+        metadata=of_table(
+            frame,
+            path,
+            origin=str(data.origin.date()),
+            products=int(frame["product_id"].nunique()),
+            rungs=dict(rungs),
+            forecast=dg.MetadataValue.md(as_markdown_image(total_plot(data, frame), "all products")),
+            **numbers({"units_ahead": float(frame["y_hat"].sum()), "from_champions": rungs["champion"]}),
+        )
+    )
+
+
+@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"html"}, owners=OWNERS, deps=[forecasts])
+def report(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+    """The tenant's report as one HTML file: what to bake tomorrow, and every product, the worst first."""
+    opened = installation.open()
+    content = build_report(opened, context.partition_key)
+    path = opened.home.report(context.partition_key)
+    text = render_report(content).encode()
+    write_atomically(path, text)
+    totals = content.totals
+    figures = numbers({"wape": totals.wape, "naive_wape": totals.naive_wape, "coverage": totals.coverage})
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(str(path)),
+            "open": dg.MetadataValue.url(path.as_uri()),
+            "bytes": len(text),
+            "products": totals.products,
+            **figures,
+        }
+    )
+
+
+def total_plot(data: TenantData, frame: pd.DataFrame) -> str:
+    """Return an SVG of all products together: units sold, and forecast without an interval."""
+    dates = data.panel.dates[-PLOT_DAYS:]
+    sold = pd.DataFrame(data.panel.quantity[:, -PLOT_DAYS:]).sum(min_count=1).to_numpy(float)
+    ahead = frame.groupby("date")["y_hat"].sum()
+    days = [pd.Timestamp(str(day)).date() for day in ahead.index]
+    units = ahead.to_numpy(float)
+    return product_plot(
+        [(day.date(), float(value)) for day, value in zip(dates, sold, strict=True)],
+        [],
+        days,
+        units,
+        units,
+        units,
+        title=data.tenant.name,
+        subtitle="all products, units a day",
+    )

@@ -1,0 +1,1 @@
+"""From sales files to features."""

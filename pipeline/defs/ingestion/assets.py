@@ -1,0 +1,101 @@
+"""`sales`, `calendar` and `features`: a tenant's data, clean and complete."""
+
+# Dagster reads the annotation of `context` as it stands: annotations must not be postponed here.
+
+import dagster as dg
+
+from pipeline.defs.partitions import PRODUCTS, TENANTS
+from pipeline.defs.resources import InstallationResource
+from pipeline.defs.shown import numbers, of_table
+from pipeline.engine.feature_table import feature_table
+from pipeline.keys import partition_key
+from pipeline.plots import as_markdown_image, sparkline
+from pipeline.sources.calendar import build_calendar
+from pipeline.sources.extract import extract_sales, load_sales
+from pipeline.tables import described, write_table
+from pipeline.tenant_data import last_complete_day
+from pipeline.training.fingerprint import fingerprints, of_tenant
+
+GROUP = "ingestion"
+OWNERS = ["team:forecasting"]
+SHOWN_DAYS = 180
+
+
+@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet", "pandas"}, owners=OWNERS)
+def sales(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+    """The clean daily panel, extracted from the tenant's source.
+
+    Only files whose content changed are read; rows are upserted by product and date; every input row is
+    counted as used, merged or rejected. Products are registered as partitions as they appear.
+    """
+    opened = installation.open()
+    tenant = opened.tenant(context.partition_key)
+    extraction = extract_sales(tenant, opened.home, opened.settings)
+    keys = {partition_key(tenant.id, product) for product in extraction.daily["product_id"].unique()}
+    new = keys - set(context.instance.get_dynamic_partitions(PRODUCTS.name or ""))
+    if new:
+        context.instance.add_dynamic_partitions(PRODUCTS.name or "", sorted(new))
+    report = extraction.report
+    counted = report.model_dump(include={"rows_read", "rows_used", "rows_merged", "rows_rejected", "returned_units"})
+    by_day = extraction.daily.groupby("date")["quantity"].sum().tail(SHOWN_DAYS)
+    return dg.MaterializeResult(
+        metadata=of_table(
+            extraction.daily,
+            opened.home.table(tenant.id, "sales"),
+            **counted,
+            products=int(extraction.daily["product_id"].nunique()),
+            new_products=len(new),
+            first_date=str(extraction.daily["date"].min().date()),
+            last_date=str(extraction.daily["date"].max().date()),
+            changed=extraction.changed,
+            rejected={str(reason): count for reason, count in report.rejected_by_reason.items()},
+            daily_units=dg.MetadataValue.md(as_markdown_image(sparkline(by_day.to_numpy()), "units a day")),
+        )
+    )
+
+
+@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[sales])
+def calendar(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+    """What is known or foreseen by date: public holidays, closing days and covariates, through the horizon."""
+    opened = installation.open()
+    tenant = opened.tenant(context.partition_key)
+    daily = load_sales(opened.home, tenant.id)
+    origin = last_complete_day(opened.home, tenant, daily)
+    frame = build_calendar(tenant, daily, origin, opened.settings.horizon_days)
+    path = opened.home.table(tenant.id, "calendar")
+    write_table(path, frame)
+    ahead = frame[(frame["date"] > origin) & frame["holiday"].notna()].drop_duplicates("date")
+    return dg.MaterializeResult(
+        metadata=of_table(
+            frame,
+            path,
+            origin=str(origin.date()),
+            holidays=int(frame.loc[frame["holiday"].notna(), "date"].nunique()),
+            coming_holidays={str(row.date.date()): row.holiday for row in ahead.itertuples()},
+            covariates=[c for c in frame.columns if c not in ("date", "product_id", "holiday", "closed")],
+        )
+    )
+
+
+@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet", "numpy"}, owners=OWNERS, deps=[sales, calendar])
+def features(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+    """The training table: for each observed day its units and what was known of it the evening before."""
+    opened = installation.open()
+    data = opened.data(context.partition_key)
+    frame = feature_table(data.panel, data.outlook, opened.settings.max_feature_rows)
+    path = opened.home.table(data.tenant.id, "features")
+    version = of_tenant(fingerprints(data.panel).values(), ",".join(frame.columns))
+    metadata = described("features", version, path, frame, ("product_id", "date", "quantity"))
+    write_table(path, frame, metadata)
+    missing = frame.isna().mean()
+    return dg.MaterializeResult(
+        metadata=of_table(
+            frame,
+            path,
+            feature_count=metadata.feature_count,
+            origin=str(data.origin.date()),
+            **numbers({"missing_share": float(missing.mean())}),
+        ),
+        data_version=dg.DataVersion(version[:32]),
+    )
+

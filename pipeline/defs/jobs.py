@@ -1,0 +1,47 @@
+"""The jobs: everything for a tenant, or today's forecasts alone."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from pipeline.defs.partitions import TENANTS
+
+TENANT_ASSETS = (
+    "sales",
+    "calendar",
+    "features",
+    "training_plan",
+    "training_ledger",
+    "evaluation",
+    "champions",
+    "forecasts",
+    "report",
+)
+
+train_and_forecast = dg.define_asset_job(
+    "train_and_forecast",
+    selection=list(TENANT_ASSETS),
+    partitions_def=TENANTS,
+    executor_def=dg.in_process_executor,
+    description="A tenant's whole way from its sales to its forecasts; trains the products that are due, with cause.",
+)
+
+retrain_products = dg.define_asset_job(
+    "retrain_products",
+    selection=list(TENANT_ASSETS),
+    partitions_def=TENANTS,
+    executor_def=dg.in_process_executor,
+    config={"ops": {"training_plan": {"config": {"products": [], "scheduled": False}}}},
+    description=(
+        "Retrain chosen products now: pick the tenant, write the product ids into `products` in the launchpad, "
+        "launch. Their models are evaluated, promoted if they earn it, and used for the forecasts at once."
+    ),
+)
+
+daily_forecast = dg.define_asset_job(
+    "daily_forecast",
+    selection=["sales", "calendar", "champions", "forecasts", "report"],
+    partitions_def=TENANTS,
+    executor_def=dg.in_process_executor,
+    description="Refresh a tenant's sales and forecast with the standing champions; nothing is trained.",
+)

@@ -1,0 +1,8 @@
+"""The two partitionings: a run works on a tenant, a model belongs to a product."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+TENANTS = dg.DynamicPartitionsDefinition(name="tenants")
+PRODUCTS = dg.DynamicPartitionsDefinition(name="products")

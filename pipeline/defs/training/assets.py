@@ -1,0 +1,200 @@
+"""`training_plan`, the training step, `product_model` by hand, and `champions`."""
+
+# Dagster reads the annotation of `context` as it stands: annotations must not be postponed here.
+
+from collections import Counter
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+from pydantic import Field
+
+from contracts import LedgerRow, Outcome, PlanRow
+from pipeline.defs.ingestion.assets import OWNERS, features
+from pipeline.defs.partitions import PRODUCTS, TENANTS
+from pipeline.defs.resources import InstallationResource
+from pipeline.defs.shown import numbers, of_table
+from pipeline.defs.training.product import materialization
+from pipeline.engine.evaluate import score, table
+from pipeline.keys import partition_key, split_key
+from pipeline.tables import read_table, write_table
+from pipeline.training.evaluation import Evaluation
+from pipeline.training.job import Order, training_job
+from pipeline.training.plan import Occasion, make_plan
+from pipeline.training.promotion import decide, undecided
+
+GROUP = "training"
+
+
+class PlanConfig(dg.Config):
+    """Which products a run shall train."""
+
+    products: list[str] = Field(
+        default_factory=list,
+        description="Product ids to train now, whatever their state. Empty: those that are due.",
+    )
+    scheduled: bool = Field(False, description="True: the weekly retraining, every product with new sales is due.")
+
+
+@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[features])
+def training_plan(
+    context: dg.AssetExecutionContext, config: PlanConfig, installation: InstallationResource
+) -> dg.MaterializeResult:
+    """Which products are due for training, why, and in which order."""
+    opened = installation.open()
+    data = opened.data(context.partition_key)
+    unknown = sorted(set(config.products) - set(data.panel.products))
+    if unknown:
+        raise dg.Failure(f"tenant {data.tenant.id!r} does not sell {unknown[0]!r} (and {len(unknown) - 1} more asked for)")
+    requested = frozenset(config.products) if config.products else None
+    occasion = Occasion(requested, config.scheduled)
+    plan = make_plan(data, opened.registry.latest(data.tenant.id), opened.settings, occasion)
+    frame = pd.DataFrame([row.model_dump(mode="json") for row in plan], columns=list(PlanRow.model_fields))
+    path = opened.home.table(data.tenant.id, "training_plan")
+    write_table(path, frame)
+    causes = Counter(str(row.cause) for row in plan if row.due)
+    return dg.MaterializeResult(
+        metadata=of_table(frame, path, due=sum(causes.values()), causes=dict(causes), origin=str(data.origin.date()))
+    )
+
+
+@dg.multi_asset(
+    name="train",
+    specs=[
+        dg.AssetSpec(
+            "training_ledger",
+            deps=[training_plan],
+            group_name=GROUP,
+            kinds={"parquet", "lightgbm"},
+            owners=OWNERS,
+            description="What became of each product: trained, skipped, insufficient or failed, and why.",
+        ),
+        dg.AssetSpec(
+            "evaluation",
+            deps=[training_plan],
+            group_name=GROUP,
+            kinds={"parquet"},
+            owners=OWNERS,
+            description="Out-of-sample forecasts of every family at past origins, and what came true.",
+        ),
+    ],
+    partitions_def=TENANTS,
+)
+def train(
+    context: dg.AssetExecutionContext, installation: InstallationResource
+) -> Iterator[dg.MaterializeResult]:
+    """Train the products that are due, the most important first; each is materialized as soon as it is stored."""
+    opened = installation.open()
+    data = opened.data(context.partition_key)
+    stored = read_table(opened.home.table(data.tenant.id, "training_plan"), "the training plan")
+    plan = [PlanRow.model_validate(row) for row in stored.astype(object).where(stored.notna(), None).to_dict("records")]
+    order = Order("train", _causes(plan), context.run.tags.get("dagster/from_ui", "dagster"), context.run_id)
+    rows: list[LedgerRow] = []
+    with training_job(opened, data, plan, order) as job:
+        for done in job.train():
+            rows.append(done.ledger)
+            if done.manifest is not None:
+                context.log_event(materialization(done, data, job.trainer.evaluation))
+    ledger = pd.DataFrame([row.model_dump(mode="json") for row in rows], columns=list(LedgerRow.model_fields))
+    path = opened.home.table(data.tenant.id, "training_ledger")
+    write_table(path, ledger)
+    counts = {outcome.value: job.counts[outcome] for outcome in Outcome}
+    yield dg.MaterializeResult("training_ledger", metadata=of_table(ledger, path, **counts))
+    yield _evaluation(opened.home.table(data.tenant.id, "evaluation"), job.trainer.evaluation, data.tenant.id)
+
+
+def _evaluation(path: object, evaluation: Evaluation, tenant_id: str) -> dg.MaterializeResult:
+    """Store the evaluation; where nothing was due the last one stands."""
+    from pathlib import Path
+
+    place = Path(str(path))
+    if evaluation.scored or not place.exists():
+        write_table(place, table(evaluation.scored, tenant_id))
+    total, naive = score(evaluation.scored), score(evaluation.scored, "seasonal_naive")
+    figures = numbers({**total.model_dump(exclude={"n"}), "naive_wape": naive.wape, "naive_mae": naive.mae})
+    frame = read_table(place, "the evaluation")
+    return dg.MaterializeResult("evaluation", metadata=of_table(frame, place, nesting=evaluation.nesting, **figures))
+
+
+@dg.multi_asset(
+    name="train_products",
+    specs=[
+        dg.AssetSpec(
+            "product_model",
+            deps=[features, training_plan],
+            group_name=GROUP,
+            kinds={"prophet", "lightgbm"},
+            owners=OWNERS,
+            skippable=True,
+            description=(
+                "One product's registered model: version, metrics, weights, checksums, and a plot of its forecast. "
+                "A tenant's training materializes it product by product; it can also be materialized by hand."
+            ),
+        )
+    ],
+    partitions_def=PRODUCTS,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+)
+def train_products(context: dg.AssetExecutionContext, installation: InstallationResource) -> None:
+    """Train the selected products now, whatever the plan says; the tenant's pooled fit is reused."""
+    opened = installation.open()
+    by_tenant: dict[str, set[str]] = {}
+    for key in context.partition_keys:
+        tenant_id, product = split_key(key)
+        by_tenant.setdefault(tenant_id, set()).add(product)
+    failed = []
+    for tenant_id, products in by_tenant.items():
+        data = opened.data(tenant_id)
+        plan = make_plan(data, opened.registry.latest(tenant_id), opened.settings, Occasion(frozenset(products)))
+        wanted = [row for row in plan if row.product_id in products]
+        with training_job(opened, data, wanted, Order("by hand", "request", "dagster", context.run_id)) as job:
+            for done in job.train():
+                if done.manifest is None:
+                    failed.append(f"{partition_key(tenant_id, done.ledger.product_id)}: {done.ledger.reason}")
+                else:
+                    context.log_event(materialization(done, data, job.trainer.evaluation))
+        failed += [f"{partition_key(tenant_id, product)}: not in the sales" for product in products - {
+            row.product_id for row in wanted
+        }]
+    if failed:
+        raise dg.Failure(f"{len(failed)} of {len(context.partition_keys)} products were not trained: {failed[0]}")
+
+
+@dg.asset(
+    partitions_def=TENANTS,
+    group_name=GROUP,
+    kinds={"sqlite"},
+    owners=OWNERS,
+    deps=["training_ledger", "evaluation", "product_model"],
+)
+def champions(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+    """Each new model's promotion or refusal, and why: its files must be whole, and it must beat repeating last week."""
+    opened = installation.open()
+    tenant_id = context.partition_key
+    verdicts = [
+        decide(manifest, opened.registry, opened.store, opened.settings)
+        for manifest in undecided(opened.registry, tenant_id)
+    ]
+    frame = pd.DataFrame(
+        [
+            {"product_id": v.product_id, "version": v.version, "promoted": v.promoted, "reason": v.reason, **v.figures}
+            for v in verdicts
+        ],
+        columns=["product_id", "version", "promoted", "reason", "mae", "naive_mae", "wape", "coverage"],
+    )
+    path = opened.home.table(tenant_id, "champions")
+    write_table(path, frame)
+    return dg.MaterializeResult(
+        metadata=of_table(
+            frame,
+            path,
+            promoted=sum(v.promoted for v in verdicts),
+            refused=sum(not v.promoted for v in verdicts),
+            in_use=len(opened.registry.champions(tenant_id)),
+        )
+    )
+
+
+def _causes(plan: list[PlanRow]) -> str:
+    causes = Counter(str(row.cause) for row in plan if row.due)
+    return ", ".join(f"{cause} {count}" for cause, count in causes.most_common()) or "nothing due"

@@ -1,0 +1,85 @@
+"""A product's materialization: its version, figures, weights, checksums, and a plot."""
+
+from __future__ import annotations
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from contracts import ModelManifest
+from pipeline.defs.shown import numbers
+from pipeline.keys import partition_key
+from pipeline.plots import as_markdown_image, product_plot
+from pipeline.tenant_data import TenantData
+from pipeline.training.evaluation import Evaluation
+from pipeline.training.trainer import Done
+
+PLOT_DAYS = 120
+
+
+def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.AssetMaterialization:
+    """Return the event of one trained product."""
+    manifest = done.manifest
+    if manifest is None:
+        raise dg.Failure(f"{done.ledger.product_id!r} has no model to show")
+    figures = manifest.metrics.model_dump(exclude={"n"})
+    naive = {f"naive_{name}": value for name, value in manifest.naive_metrics.model_dump(include={"mae", "wape"}).items()}
+    plot = plot_of(done, data, evaluation)
+    return dg.AssetMaterialization(
+        "product_model",
+        partition=partition_key(manifest.tenant_id, manifest.product_id),
+        description=f"version {manifest.version}: {'; '.join(_parts(manifest))}",
+        metadata={
+            "forecast": dg.MetadataValue.md(as_markdown_image(plot, f"forecast of {manifest.product_id}")),
+            "version": manifest.version,
+            "cause": str(done.ledger.cause),
+            "origin": str(manifest.origin),
+            "demand_class": str(manifest.demand_class),
+            "data_days": manifest.data_days,
+            "weights": {member.family: round(member.weight, 4) for member in manifest.members},
+            "sha256": {f"{m.family}/{ref.name}": ref.sha256 for m in manifest.members for ref in m.files},
+            "evaluation": manifest.evaluation,
+            "seconds": round(manifest.seconds, 3),
+            "notes": list(manifest.notes),
+            **numbers({**figures, **naive}),
+        },
+        tags={"dagster/data_version": manifest.data_fingerprint[:32]},
+    )
+
+
+def plot_of(done: Done, data: TenantData, evaluation: Evaluation) -> str:
+    """Return an SVG of the product's last months, its nested backtest, and its forecast with the interval."""
+    product = done.ledger.product_id
+    row = data.panel.products.index(product)
+    dates = data.panel.dates[-PLOT_DAYS:]
+    history = [(day.date(), float(units)) for day, units in zip(dates, data.panel.quantity[row, -PLOT_DAYS:], strict=True)]
+    y_hat = np.empty(0) if done.y_hat is None else done.y_hat
+    ahead = pd.date_range(data.origin + pd.Timedelta(days=1), periods=len(y_hat))
+    lower, upper = (np.empty(0), np.empty(0)) if done.ahead is None else (done.ahead[0], done.ahead[-1])
+    return product_plot(
+        history,
+        backtest(evaluation, product),
+        [day.date() for day in ahead],
+        y_hat,
+        lower,
+        upper,
+        title=data.panel.name[row] or product,
+        subtitle="; ".join(_parts(done.manifest)) if done.manifest else "",
+    )
+
+
+def backtest(evaluation: Evaluation, product: str) -> list[tuple[object, float]]:
+    """Return (date, units) of the combination at past origins."""
+    points = []
+    for one in evaluation.scored:
+        if product in one.row:
+            made = one.combined[one.row[product]]
+            days = pd.date_range(one.origin + pd.Timedelta(days=1), periods=len(made))
+            points += [(day.date(), float(units)) for day, units in zip(days, made, strict=True)]
+    return points
+
+
+def _parts(manifest: ModelManifest) -> list[str]:
+    members = " + ".join(member.family for member in manifest.members if member.weight > 0)
+    wape, naive = manifest.metrics.wape, manifest.naive_metrics.wape
+    return [members, *([f"WAPE {wape:.3f} against {naive:.3f} of the naive"] if wape is not None and naive is not None else [])]

@@ -1,0 +1,1 @@
+"""The daily forecast and its ladder of fallbacks."""

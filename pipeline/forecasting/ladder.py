@@ -1,0 +1,180 @@
+"""There is always a bread plan: champion, previous champion, seasonal naive, last good forecast."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from contracts import ForecastRow, ModelManifest, Rung
+from pipeline.engine.closing import closed_ahead
+from pipeline.engine.families import FAMILIES, Recipe
+from pipeline.engine.intervals import calibrate, lay, product_scale, quantiles, spread
+from pipeline.engine.metrics import seasonal_scales
+from pipeline.engine.panel import Floats
+from pipeline.errors import PipelineError
+from pipeline.forecasting.members import predict_all
+from pipeline.registry.records import ModelRecord
+from pipeline.registry.registry import Registry
+from pipeline.registry.store import ArtefactStore
+from pipeline.settings import Settings
+from pipeline.tenant_data import TenantData
+
+NAIVE_WEEKS = 12
+"""Past weeks whose naive errors give the naive rung its interval."""
+QUANTILE_COLUMNS = ("lower", "q10", "q25", "q50", "q75", "q90", "upper")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One product's forecast: (h,) mean and (levels, h) quantiles, and where they come from."""
+
+    y_hat: Floats
+    laid: Floats
+    rung: Rung
+    reason: str
+    version: str | None = None
+
+
+@dataclass
+class Ladder:
+    """Forecasts a tenant's products, each from the highest rung that holds."""
+
+    data: TenantData
+    registry: Registry
+    store: ArtefactStore
+    settings: Settings
+    workers: int
+    reasons: dict[str, list[str]] = field(default_factory=dict)
+
+    def climb(self, previous: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Return a row per product and day as the contract ForecastRow; discontinued products have none.
+
+        Args:
+            previous: the last good forecast, for products that no other rung can serve.
+        """
+        panel, tenant_id = self.data.panel, self.data.tenant.id
+        wanted = [
+            product for product, gone in zip(panel.products, self.data.demand.discontinued, strict=True) if not gone
+        ]
+        lines: dict[str, Line] = {}
+        for rung, records in (
+            (Rung.CHAMPION, self.registry.champions(tenant_id)),
+            (Rung.PREVIOUS_CHAMPION, self.registry.previous_champions(tenant_id)),
+        ):
+            missing = [product for product in wanted if product not in lines]
+            lines |= self._from_models(rung, {p: records[p] for p in missing if p in records})
+        for product in wanted:
+            if product not in self.reasons and product not in lines:
+                self._note(product, "no model is in use")
+        lines |= self._naive([product for product in wanted if product not in lines])
+        issued = dt.datetime.now(dt.UTC)
+        rows = [row for product in wanted if product in lines for row in self._rows(product, lines[product], issued)]
+        left = [product for product in wanted if product not in lines]
+        rows += _last_forecast(previous, left, self.data.origin, self.settings.horizon_days)
+        return pd.DataFrame([row.model_dump() for row in rows], columns=list(ForecastRow.model_fields))
+
+    def _note(self, product: str, reason: str) -> None:
+        self.reasons.setdefault(product, []).append(reason)
+
+    def _from_models(self, rung: Rung, records: Mapping[str, ModelRecord]) -> dict[str, Line]:
+        manifests = {}
+        for product, record in records.items():
+            try:
+                manifests[product] = self.registry.manifest(record.tenant_id, product, record.version)
+            except PipelineError as error:
+                self._note(product, f"{rung} {record.version}: {error}")
+        found = predict_all(tuple(manifests.values()), self.data, self.store, self.settings, self.workers)
+        for product, fault in found.faults.items():
+            self._note(product, f"{rung} {manifests[product].version}: {fault}")
+        closed = closed_ahead(self.data.panel, self.data.outlook, self.settings.horizon_days)
+        row_of = {product: row for row, product in enumerate(self.data.panel.products)}
+        lines = {}
+        for product, manifest in manifests.items():
+            if product in found.faults:
+                continue
+            members = [member.weight * found.made[product, member.family] for member in manifest.members]
+            y_hat = np.where(closed[row_of[product]], 0.0, np.sum(members, axis=0))
+            lines[product] = self._line(rung, product, manifest, y_hat)
+        return lines
+
+    def _line(self, rung: Rung, product: str, manifest: ModelManifest, y_hat: Floats) -> Line:
+        unit = spread(np.array([manifest.scale]), y_hat[None, :])[0]
+        laid = np.where(y_hat == 0, 0.0, lay(y_hat, unit, manifest.bands))
+        reason = "; ".join([*self.reasons.get(product, []), "in use"])
+        return Line(y_hat, laid, rung, reason, manifest.version)
+
+    def _naive(self, products: Iterable[str]) -> dict[str, Line]:
+        row_of = {product: row for row, product in enumerate(self.data.panel.products)}
+        rows = np.array([row_of[product] for product in products], np.int64)
+        panel, horizon = self.data.panel.take(rows), self.settings.horizon_days
+        able = panel.observed.any(axis=1)
+        panel, rows = panel.take(able), rows[able]
+        if not len(rows):
+            return {}
+        naive = FAMILIES["seasonal_naive"].fit(panel, self.data.outlook, Recipe())
+        closed = closed_ahead(panel, self.data.outlook, horizon)
+        y_hat = np.where(closed, 0.0, naive.predict(panel, self.data.outlook, horizon))
+        classes = tuple(self.data.demand.classes[row] for row in rows)
+        difference, _ = seasonal_scales(panel)
+        scale = product_scale(difference, self.data.demand.level[rows])
+        laid = np.where(closed, 0.0, quantiles(y_hat, scale, classes, self._naive_bands()))
+        return {
+            product: Line(y_hat[i], laid[:, i], Rung.SEASONAL_NAIVE, "; ".join(self.reasons.get(product, [])))
+            for i, product in enumerate(panel.products)
+        }
+
+    def _naive_bands(self) -> dict:
+        """Bands from the naive's own errors over the last weeks, over all products of the tenant."""
+        panel, horizon, errors = self.data.panel, self.settings.horizon_days, []
+        difference, _ = seasonal_scales(panel)
+        scale = product_scale(difference, self.data.demand.level)
+        naive = FAMILIES["seasonal_naive"].fit(panel, self.data.outlook, Recipe())
+        for weeks in range(1, NAIVE_WEEKS + 1):
+            origin = panel.last - pd.Timedelta(days=7 * weeks)
+            if origin < panel.dates[0] + pd.Timedelta(days=7):
+                break
+            forecast = naive.predict(panel.until(origin), self.data.outlook, horizon)
+            start = int(panel.dates.searchsorted(origin, side="right"))
+            actual = np.full_like(forecast, np.nan)
+            came = panel.quantity[:, start : start + horizon]
+            actual[:, : came.shape[1]] = came
+            errors.append((self.data.demand.classes, (actual - forecast) / spread(scale, forecast)))
+        return calibrate(errors)
+
+    def _rows(self, product: str, line: Line, issued: dt.datetime) -> Iterable[ForecastRow]:
+        for ahead in range(len(line.y_hat)):
+            marks = dict(zip(QUANTILE_COLUMNS, (float(v) for v in line.laid[:, ahead]), strict=True))
+            yield ForecastRow(
+                tenant_id=self.data.tenant.id,
+                product_id=product,
+                date=(self.data.origin + pd.Timedelta(days=ahead + 1)).date(),
+                origin=self.data.origin.date(),
+                horizon=ahead + 1,
+                y_hat=float(line.y_hat[ahead]),
+                model_version=line.version,
+                rung=line.rung,
+                reason=line.reason,
+                issued_at=issued,
+                **marks,
+            )
+
+
+def _last_forecast(
+    previous: pd.DataFrame | None, products: list[str], origin: pd.Timestamp, horizon: int
+) -> list[ForecastRow]:
+    """The rows of the last good forecast that still lie ahead, marked stale."""
+    if previous is None or not products:
+        return []
+    ahead = pd.to_datetime(previous["date"])
+    keep = previous["product_id"].isin(products) & (ahead > origin) & (ahead <= origin + pd.Timedelta(days=horizon))
+    stale = {"rung": Rung.LAST_FORECAST, "stale": True, "reason": "no other rung holds; the last good forecast"}
+    records = previous[keep].to_dict("records")
+    return [ForecastRow.model_validate(_plain(record) | stale) for record in records]
+
+
+def _plain(record: Mapping[str, object]) -> dict[str, object]:
+    return {str(k): None if v is None or (isinstance(v, float) and np.isnan(v)) else v for k, v in record.items()}

@@ -1,0 +1,64 @@
+"""One installation: its settings, folders, registry and artefact store, opened together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from contracts import Tenant
+from pipeline import tenants
+from pipeline.compute import default_workers
+from pipeline.home import Home
+from pipeline.registry.registry import Registry, open_registry
+from pipeline.registry.store import ArtefactStore
+from pipeline.settings import Settings, get_settings
+from pipeline.tenant_data import TenantData, load
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Everything that a command or an asset needs to do its work."""
+
+    settings: Settings
+
+    @cached_property
+    def home(self) -> Home:
+        """The folders."""
+        return Home(self.settings.home)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry, opened at first use."""
+        return open_registry(self.settings)
+
+    @cached_property
+    def store(self) -> ArtefactStore:
+        """The artefact store."""
+        place = self.settings.model_storage_path or self.home.models
+        return ArtefactStore(place, compress=self.settings.enable_model_compression)
+
+    @property
+    def workers(self) -> int:
+        """Worker processes of one job."""
+        return default_workers(self.settings)
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        """Return a tenant by its id.
+
+        Raises:
+            TenantError: there is no such tenant.
+        """
+        return tenants.load_tenant(self.home, tenant_id)
+
+    def data(self, tenant_id: str) -> TenantData:
+        """Return a tenant's stored sales and calendar.
+
+        Raises:
+            DataError: they are not there yet.
+        """
+        return load(self.home, self.tenant(tenant_id))
+
+
+def open_installation() -> Installation:
+    """Return the installation that the environment's settings describe."""
+    return Installation(get_settings())

@@ -1,0 +1,1 @@
+"""What watches the data and the models."""

@@ -1,0 +1,66 @@
+"""A tenant's stored sales and calendar, ready for the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from contracts import Tenant
+from pipeline.engine.demand import Demand, understand
+from pipeline.engine.observe import Ledgered, lay_out, observe
+from pipeline.engine.outlook import to_outlook
+from pipeline.engine.panel import Outlook, Panel
+from pipeline.errors import DataError
+from pipeline.home import Home
+from pipeline.sources.extract import load_report, load_sales
+
+
+@dataclass(frozen=True)
+class TenantData:
+    """What the engine needs of one tenant: dense sales, the outlook, and the origin."""
+
+    tenant: Tenant
+    sales: Ledgered
+    outlook: Outlook
+    origin: pd.Timestamp
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The panel as of the origin."""
+        return observe(self.sales, self.outlook, self.origin)
+
+    @cached_property
+    def demand(self) -> Demand:
+        """How each product's demand behaves, as of the origin."""
+        return understand(self.panel)
+
+
+def last_complete_day(home: Home, tenant: Tenant, daily: pd.DataFrame) -> pd.Timestamp:
+    """Return the origin: the last day with sales, leaving out one that was seen only in part.
+
+    Raises:
+        DataError: there is no complete day.
+    """
+    last, partial = daily["date"].max(), load_report(home, tenant.id).partial_last_day
+    if partial is not None and last.date() == partial:
+        last = daily.loc[daily["date"] < last, "date"].max()
+    if pd.isna(last):
+        raise DataError(f"tenant {tenant.id!r} has no complete day of sales yet; the first is {partial}")
+    return pd.Timestamp(last)
+
+
+def load(home: Home, tenant: Tenant) -> TenantData:
+    """Read what `sales` and `calendar` have stored.
+
+    Raises:
+        DataError: the tenant has no sales, or no calendar, yet.
+    """
+    daily = load_sales(home, tenant.id)
+    path = home.table(tenant.id, "calendar")
+    if not path.exists():
+        raise DataError(f"tenant {tenant.id!r} has no calendar yet: materialize `calendar` first")
+    origin = last_complete_day(home, tenant, daily)
+    sales = lay_out(daily, origin)
+    return TenantData(tenant, sales, to_outlook(pd.read_parquet(path), sales.products), origin)

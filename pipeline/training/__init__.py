@@ -1,0 +1,1 @@
+"""Training: engine, registry and compute brought together."""

@@ -1,0 +1,169 @@
+"""The nested evaluation of a tenant: its past origins, in parallel, kept by content.
+
+An origin that was evaluated on the same sales, calendar and recipes is not evaluated again: a run that
+takes up another's rest, or trains one product by hand, finds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from contracts import DemandClass
+from pipeline.engine.evaluate import OriginForecasts, Task, with_intervals
+from pipeline.engine.families import FAMILIES
+from pipeline.engine.observe import observe
+from pipeline.engine.panel import Outlook
+from pipeline.home import write_atomically
+from pipeline.settings import Settings
+from pipeline.tenant_data import TenantData
+from pipeline.training.fingerprint import fingerprints, of_tenant
+from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes
+
+ARRAYS = ("actual", "combined", "scale", "difference", "squared")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Past origins with calibrated intervals, and how nested their figures are."""
+
+    scored: tuple[OriginForecasts, ...]
+
+    @property
+    def origins(self) -> tuple[pd.Timestamp, ...]:
+        """The origins, in order."""
+        return tuple(one.origin for one in self.scored)
+
+    @property
+    def nesting(self) -> str:
+        """In words, for manifests."""
+        if not self.scored:
+            return "not evaluated: too little history for a past origin"
+        return (
+            f"{len(self.scored)} rolling origins; forecasts nested; intervals from earlier origins, "
+            f"leaving one out for the first two"
+        )
+
+
+def past_origins(data: TenantData, settings: Settings) -> list[pd.Timestamp]:
+    """Return the origins to evaluate, one horizon apart, as far as history carries them."""
+    step = pd.Timedelta(days=settings.horizon_days)
+    wanted = [data.origin - step * k for k in range(settings.evaluation_origins, 0, -1)]
+    earliest = data.sales.dates[0] + pd.Timedelta(days=settings.min_training_data_days - 1)
+    return [origin for origin in wanted if origin >= earliest]
+
+
+def evaluated_families() -> tuple[str, ...]:
+    """Return the families that are fitted at past origins: all but those that another stands for."""
+    return tuple(name for name, family in FAMILIES.items() if family.stand_in is None)
+
+
+class Origins:
+    """A tenant's past origins: which are known already, which are to be evaluated, and where they are kept.
+
+    Args:
+        data: the tenant.
+        folder: where results are kept by content; what is there for other sales or settings is removed.
+        settings: horizon, number of origins, minimum days.
+    """
+
+    def __init__(self, data: TenantData, folder: Path, settings: Settings) -> None:
+        self._tasks = {origin: _task(data, origin, settings) for origin in past_origins(data, settings)}
+        self._kept = {origin: folder / f"{_key(data, task, settings)}.npz" for origin, task in self._tasks.items()}
+        self._done = {origin: _read(path, origin) for origin, path in self._kept.items() if path.exists()}
+        for stale in set(folder.glob("*.npz")) - set(self._kept.values()):
+            stale.unlink()
+
+    @property
+    def missing(self) -> list[Task]:
+        """The origins that are still to be evaluated, with `at_origin`."""
+        return [task for origin, task in self._tasks.items() if origin not in self._done]
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many origins are done, and of how many."""
+        return len(self._done), len(self._tasks)
+
+    def add(self, one: OriginForecasts) -> None:
+        """Take and keep the result of an origin."""
+        write_atomically(self._kept[one.origin], _written(one))
+        self._done[one.origin] = one
+
+    def evaluation(self) -> Evaluation:
+        """Return all origins with calibrated intervals; none may be missing."""
+        return Evaluation(tuple(with_intervals([self._done[origin] for origin in self._tasks])))
+
+
+def _task(data: TenantData, origin: pd.Timestamp, settings: Settings) -> Task:
+    return Task(
+        data.sales,
+        data.outlook,
+        origin,
+        settings.horizon_days,
+        evaluated_families(),
+        recipes(settings),
+        settings.min_training_data_days,
+        settings.zero_share_error,
+    )
+
+
+def outlook_digest(outlook: Outlook) -> str:
+    """Return the SHA-256 of all that is known by date."""
+    digest = hashlib.sha256(str(outlook.dates[0]).encode())
+    closed = {} if outlook.closed is None else {"": outlook.closed}
+    for group in (outlook.holidays, outlook.covariates, outlook.by_product, closed):
+        for name, values in group.items():
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()
+
+
+def _key(data: TenantData, task: Task, settings: Settings) -> str:
+    end = min(task.origin + pd.Timedelta(days=task.horizon), data.origin)
+    seen = fingerprints(observe(data.sales, data.outlook, end))
+    stamp = of_tenant(sorted(seen.values()), config_fingerprint(settings))
+    return hashlib.sha256(f"{stamp} {outlook_digest(task.outlook)} {task.origin} {CODE_VERSION}".encode()).hexdigest()
+
+
+def _written(one: OriginForecasts) -> bytes:
+    buffer = io.BytesIO()
+    faults = [[*where, text] for where, text in one.faults.items()]
+    words = json.dumps({"products": one.products, "classes": one.classes, "faults": faults})
+    arrays = {name: getattr(one, name) for name in ARRAYS}
+    arrays |= {f"family_{name}": made for name, made in one.families.items()}
+    np.savez(buffer, words=np.frombuffer(words.encode(), np.uint8), **arrays)
+    return buffer.getvalue()
+
+
+def _read(path: Path, origin: pd.Timestamp) -> OriginForecasts:
+    with np.load(path, allow_pickle=False) as stored:
+        words = json.loads(stored["words"].tobytes())
+        families = {name.removeprefix("family_"): stored[name] for name in stored.files if name.startswith("family_")}
+        return OriginForecasts(
+            origin,
+            tuple(words["products"]),
+            families=families,
+            classes=tuple(DemandClass(label) for label in words["classes"]),
+            faults={(product, family): text for product, family, text in words["faults"]},
+            **{name: stored[name] for name in ARRAYS},
+        )
+
+
+def faults_of(scored: Sequence[OriginForecasts], product: str) -> tuple[str, ...]:
+    """Return what went wrong with a product at the past origins, each thing once."""
+    found = {
+        f"{family} at {one.origin.date()}: {text}"
+        for one in scored
+        for (where, family), text in one.faults.items()
+        if where == product
+    }
+    return tuple(sorted(found))
+
+

@@ -1,0 +1,100 @@
+"""The final fits: functions that run in worker processes, and what they take and give."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.engine.evaluate import OriginForecasts, Task, at_origin
+from pipeline.engine.families import FAMILIES, Recipe
+from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.errors import PipelineError
+
+
+@dataclass(frozen=True)
+class PooledTask:
+    """A family to fit once for all products of a panel; where `files` holds an earlier fit, that one is used."""
+
+    family: str
+    panel: Panel
+    outlook: Outlook
+    recipe: Recipe
+    horizon: int
+    files: Mapping[str, bytes] | None = None
+
+
+@dataclass(frozen=True)
+class PooledFit:
+    """A pooled family's files, its (n, h) units ahead, and the seconds that fit and forecast took."""
+
+    files: Mapping[str, bytes]
+    forecasts: Floats
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ProductTask:
+    """One product, alone in its panel, and the families to fit to it."""
+
+    panel: Panel
+    outlook: Outlook
+    recipes: Mapping[str, Recipe]
+    horizon: int
+
+    @property
+    def product(self) -> str:
+        """The product's id."""
+        return self.panel.products[0]
+
+
+@dataclass(frozen=True)
+class Fits:
+    """One product's fits.
+
+    `files` holds what must be stored of each family, by file name; `forecasts` its (h,) units; `faults`
+    why a family failed; `seconds` what it took.
+    """
+
+    files: Mapping[str, Mapping[str, bytes]]
+    forecasts: Mapping[str, Floats]
+    faults: Mapping[str, str]
+    seconds: float
+
+
+def perform(task: Task | PooledTask | ProductTask) -> OriginForecasts | PooledFit | Fits:
+    """Do any task of a training in a worker; one function, so that one set of workers serves them all."""
+    if isinstance(task, Task):
+        return at_origin(task)
+    return fit_pooled(task) if isinstance(task, PooledTask) else fit_product(task)
+
+
+def fit_pooled(task: PooledTask) -> PooledFit:
+    """Fit a pooled family, or take the earlier fit, and forecast.
+
+    Raises:
+        FamilyError: the panel cannot carry it, or the files are not what they should be.
+    """
+    started, family = time.perf_counter(), FAMILIES[task.family]
+    if task.files is None:
+        fitted = family.fit(task.panel, task.outlook, task.recipe)
+    else:
+        fitted = family.from_files(task.files)
+    forecasts = fitted.predict(task.panel, task.outlook, task.horizon)
+    return PooledFit(task.files or fitted.to_files(), forecasts, time.perf_counter() - started)
+
+
+def fit_product(task: ProductTask) -> Fits:
+    """Fit each family to one product; one that fails is noted and left out."""
+    started = time.perf_counter()
+    files, forecasts, faults = {}, {}, {}
+    for name, recipe in task.recipes.items():
+        try:
+            fitted = FAMILIES[name].fit(task.panel, task.outlook, recipe)
+            forecasts[name] = fitted.predict(task.panel, task.outlook, task.horizon)[0]
+            files[name] = fitted.to_files()
+        except (PipelineError, ValueError, ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
+            faults[name] = f"{type(error).__name__}: {error}"
+    return Fits(files, forecasts, faults, time.perf_counter() - started)

@@ -1,0 +1,116 @@
+"""One training job: lock, record, train, and whatever happens, an end that the registry knows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from contracts import Outcome, PlanRow
+from pipeline.errors import RegistryError
+from pipeline.installation import Installation
+from pipeline.progress import report
+from pipeline.registry.records import JobStatus
+from pipeline.tenant_data import TenantData
+from pipeline.training.lock import training_lock
+from pipeline.training.trainer import TRAINING, Done, Trainer
+
+LOCK_WAIT_SECONDS = 900.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """Who asks for a job, and under which name and run it is known."""
+
+    name: str
+    cause: str
+    requested_by: str
+    run_id: str | None = None
+
+
+class Job:
+    """A running job; iterate `train` and the counts follow."""
+
+    def __init__(self, trainer: Trainer, plan: Sequence[PlanRow]) -> None:
+        self.trainer = trainer
+        self.plan = plan
+        self.counts: Counter[str] = Counter()
+
+    def train(self) -> Iterator[Done]:
+        """Yield each product as it is done with."""
+        for done in self.trainer.train(self.plan):
+            self.counts[done.ledger.outcome] += 1
+            yield done
+
+
+@contextmanager
+def training_job(
+    installation: Installation, data: TenantData, plan: Sequence[PlanRow], order: Order
+) -> Iterator[Job]:
+    """Open a job for a tenant's plan, under the tenant's lock, and close it when the block ends.
+
+    Raises:
+        ConfigurationError: another training of the tenant held the lock too long.
+    """
+    with training_lock(installation.home, data.tenant.id, LOCK_WAIT_SECONDS):
+        close_interrupted(installation, data.tenant.id)
+        due = sum(row.due for row in plan)
+        job_id = installation.registry.start_job(
+            data.tenant.id,
+            name=order.name,
+            cause=order.cause,
+            requested_by=order.requested_by,
+            products_total=due,
+            run_id=order.run_id,
+        )
+        installation.registry.save_plan(job_id, plan)
+        trainer = Trainer(
+            data=data,
+            home=installation.home,
+            settings=installation.settings,
+            registry=installation.registry,
+            store=installation.store,
+            job_id=job_id,
+            workers=installation.workers,
+            progress=_Recorder(installation, job_id),
+        )
+        job = Job(trainer, plan)
+        try:
+            yield job
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}"
+            installation.registry.finish_job(job_id, JobStatus.FAILED, counts=_counts(job), error=text)
+            raise
+        installation.registry.finish_job(job_id, JobStatus.COMPLETED, counts=_counts(job))
+
+
+def close_interrupted(installation: Installation, tenant_id: str) -> None:
+    """Mark the tenant's jobs that still run as failed: whoever holds its lock knows that their process is gone."""
+    for job in installation.registry.jobs(tenant_id, limit=100):
+        if not job.status.final:
+            ledger = Counter(row.outcome for row in installation.registry.ledger(tenant_id, job.id))
+            counts = {outcome.value: ledger[outcome] for outcome in Outcome}
+            with suppress(RegistryError):  # another process may have closed it in this very moment
+                text = "interrupted: its process ended; what it had finished is kept"
+                installation.registry.finish_job(job.id, JobStatus.FAILED, counts=counts, error=text)
+
+
+def _counts(job: Job) -> dict[str, int]:
+    return {outcome.value: job.counts[outcome] for outcome in Outcome}
+
+
+class _Recorder:
+    """Passes progress on to whoever listens, and writes it into the job at every whole percent."""
+
+    def __init__(self, installation: Installation, job_id: str) -> None:
+        self._registry, self._job_id = installation.registry, job_id
+        self._last: tuple[str, int] | None = None
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        report(step, done, total)
+        percent = 100 * done // max(total, 1)
+        if (step, percent) != self._last:
+            self._last = (step, percent)
+            products = done if step == TRAINING else None
+            self._registry.update_job(self._job_id, step=step, percentage=percent, products_completed=products)

@@ -1,0 +1,91 @@
+"""Writes a product's manifest from what its training found."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contracts import ArtefactRef, DemandClass, IntervalBand, Member, Metrics, ModelManifest, PlanRow
+from pipeline.engine.combination import GATEKEEPER, weights
+from pipeline.engine.evaluate import score
+from pipeline.engine.families import FAMILIES
+from pipeline.settings import Settings
+from pipeline.tenant_data import TenantData
+from pipeline.training.evaluation import Evaluation, faults_of
+from pipeline.training.recipes import CODE_VERSION, config_fingerprint, library_versions, recipes
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was stored of each family for one product, what failed, and notes on the run as a whole."""
+
+    files: Mapping[str, tuple[ArtefactRef, ...]]
+    faults: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ManifestMaker:
+    """What all manifests of one job have in common."""
+
+    data: TenantData
+    settings: Settings
+    job_id: str
+    evaluation: Evaluation
+    bands: Mapping[DemandClass | None, tuple[IntervalBand, ...]]
+    scale: Mapping[str, float]
+    version: str
+
+    def make(self, row: PlanRow, stored: Stored, seconds: float) -> ModelManifest:
+        """Return the manifest of one product; `seconds` is what its fits and files took."""
+        product = row.product_id
+        demand_class = self.data.demand.classes[self.data.panel.products.index(product)]
+        families = [name for name in FAMILIES if name in stored.files]
+        return ModelManifest(
+            tenant_id=row.tenant_id,
+            product_id=product,
+            version=self.version,
+            created_at=dt.datetime.now(dt.UTC),
+            job_id=self.job_id,
+            origin=self.data.origin.date(),
+            horizon=self.settings.horizon_days,
+            demand_class=demand_class,
+            data_days=row.data_days,
+            data_fingerprint=row.data_fingerprint,
+            config_fingerprint=config_fingerprint(self.settings),
+            members=tuple(self._members(product, families or [GATEKEEPER], stored)),
+            scale=self.scale[product],
+            bands=self.bands.get(demand_class, self.bands[None]),
+            metrics=score(self.evaluation.scored, None, product),
+            naive_metrics=self._metrics(GATEKEEPER, product),
+            origins=tuple(origin.date() for origin in self.evaluation.origins),
+            evaluation=self.evaluation.nesting,
+            libraries=library_versions(),
+            code_version=CODE_VERSION,
+            seed=self.settings.seed,
+            seconds=seconds,
+            notes=(
+                *stored.notes,
+                *(f"{name}: {fault}" for name, fault in stored.faults.items()),
+                *faults_of(self.evaluation.scored, product),
+            ),
+        )
+
+    def _members(self, product: str, families: list[str], stored: Stored) -> list[Member]:
+        share, recipe = weights(families), recipes(self.settings)
+        return [
+            Member(
+                family=name,
+                weight=share[name],
+                scope=FAMILIES[name].scope.value,
+                parameters=dict(recipe[name].parameters),
+                files=stored.files.get(name, ()),
+                metrics=self._metrics(FAMILIES[name].stand_in or name, product),
+                metrics_from=FAMILIES[name].stand_in,
+            )
+            for name in families
+        ]
+
+    def _metrics(self, family: str, product: str) -> Metrics:
+        return score(self.evaluation.scored, family, product)

@@ -1,0 +1,127 @@
+"""The training plan: which products are due, and why. The first cause that holds is the one that is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from contracts import Cause, PlanRow
+from pipeline.engine.demand import insufficient
+from pipeline.engine.panel import Status
+from pipeline.registry.records import ModelRecord
+from pipeline.settings import Settings
+from pipeline.tenant_data import TenantData
+from pipeline.training.fingerprint import fingerprints, fingerprints_as_of
+from pipeline.training.recipes import CODE_VERSION, config_fingerprint
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """Why a plan is made: `requested` products (None: no request) and whether the weekly schedule asks."""
+
+    requested: frozenset[str] | None = None
+    scheduled: bool = False
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a product when its place in the plan is decided."""
+
+    fingerprint: str
+    as_of_model: str | None
+    config: str
+    origin: pd.Timestamp
+    new_days: int
+
+
+def make_plan(
+    data: TenantData, latest: Mapping[str, ModelRecord], settings: Settings, occasion: Occasion
+) -> list[PlanRow]:
+    """Return a row for every product of the tenant, the most important first.
+
+    Args:
+        data: the tenant's sales as of the origin.
+        latest: the newest registered model by product.
+        settings: minimum days, ages, and shares.
+        occasion: who asks.
+    """
+    now, config = fingerprints(data.panel), config_fingerprint(settings)
+    then = fingerprints_as_of(data, (pd.Timestamp(model.origin) for model in latest.values()))
+    rows = []
+    for index, product in enumerate(data.panel.products):
+        model = latest.get(product)
+        origin = None if model is None else pd.Timestamp(model.origin)
+        known = _Known(
+            now[product],
+            None if origin is None else then.get(origin, {}).get(product),
+            config,
+            data.origin,
+            _new_days(data, index, origin),
+        )
+        rows.append(_row(data, index, model, known, settings, occasion))
+    return sorted(rows, key=lambda row: (-row.importance, row.product_id))
+
+
+def _row(
+    data: TenantData,
+    index: int,
+    model: ModelRecord | None,
+    known: _Known,
+    settings: Settings,
+    occasion: Occasion,
+) -> PlanRow:
+    product, demand = data.panel.products[index], data.demand
+    days = int(demand.data_days[index])
+    cause, reason = _cause(product, model, known, settings, occasion)
+    if days < settings.min_training_data_days:
+        cause, reason = None, insufficient(days, settings.min_training_data_days)
+    elif bool(demand.discontinued[index]) and cause is not Cause.REQUEST:
+        cause, reason = None, "discontinued: no sale in the last 90 observed days"
+    staleness = 1.0 if model is None else min(1.0, (known.origin - pd.Timestamp(model.origin)).days / 365)
+    return PlanRow(
+        tenant_id=data.tenant.id,
+        product_id=product,
+        due=cause is not None,
+        cause=cause,
+        reason=reason,
+        importance=float(demand.level[index]) * staleness,
+        data_days=days,
+        data_fingerprint=known.fingerprint,
+        restricted=bool(demand.zero_share[index] > settings.zero_share_error),
+    )
+
+
+def _cause(
+    product: str, model: ModelRecord | None, known: _Known, settings: Settings, occasion: Occasion
+) -> tuple[Cause | None, str]:
+    if occasion.requested is not None:
+        if product in occasion.requested:
+            return Cause.REQUEST, "asked for"
+        return None, "not among the products asked for"
+    if model is None:
+        return Cause.NEVER_TRAINED, "no model yet"
+    if known.as_of_model != model.data_fingerprint:
+        return Cause.CORRECTED_HISTORY, f"sales up to {model.origin} are not what version {model.version} saw"
+    if model.code_version != CODE_VERSION:
+        return Cause.NEW_CODE, f"trained by {model.code_version}, this is {CODE_VERSION}"
+    if model.config_fingerprint != known.config:
+        return Cause.NEW_CONFIGURATION, f"settings have changed since version {model.version}"
+    age = (known.origin - pd.Timestamp(model.origin)).days
+    if occasion.scheduled and age > 0:
+        return Cause.SCHEDULE, f"weekly retraining; {age} days since version {model.version}"
+    if age >= settings.retrain_after_days:
+        return Cause.AGE, f"{age} days old, {settings.retrain_after_days} allowed"
+    if known.new_days >= settings.retrain_after_new_days:
+        return Cause.NEW_DATA, f"{known.new_days} new observed days, {settings.retrain_after_new_days} are enough"
+    return None, "unchanged since the last training" if age == 0 else f"version {model.version} is {age} days old"
+
+
+def _new_days(data: TenantData, index: int, origin: pd.Timestamp | None) -> int:
+    if origin is None:
+        return 0
+    start = int(data.panel.dates.searchsorted(origin, side="right"))
+    status = data.panel.status[index, start:]
+    return int(np.isin(status, (Status.SOLD, Status.ZERO)).sum())

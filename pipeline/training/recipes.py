@@ -1,0 +1,42 @@
+"""How each family is fitted, from the settings, and the hash that says when that has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+
+from pipeline import __version__
+from pipeline.engine.families import FAMILIES, Recipe
+from pipeline.settings import Settings
+
+LIBRARIES = ("lightgbm", "numpy", "pandas", "prophet")
+CODE_VERSION = __version__
+
+
+def recipes(settings: Settings) -> dict[str, Recipe]:
+    """Return the recipe of each family."""
+    regression = {
+        "changepoint_prior_scale": settings.prophet_changepoint_prior_scale,
+        "weekly": settings.prophet_weekly_seasonality,
+        "yearly": settings.prophet_yearly_seasonality,
+    }
+    own = {"linear": regression, "prophet": regression}
+    return {name: Recipe(own.get(name, {}), settings.seed) for name in FAMILIES}
+
+
+def config_fingerprint(settings: Settings) -> str:
+    """Return the SHA-256 of all settings that shape a model."""
+    shape = {
+        "recipes": {name: [dict(recipe.parameters), recipe.seed] for name, recipe in recipes(settings).items()},
+        "zero_share_error": settings.zero_share_error,
+        "min_training_data_days": settings.min_training_data_days,
+        "evaluation_origins": settings.evaluation_origins,
+        "horizon_days": settings.horizon_days,
+    }
+    return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()
+
+
+def library_versions() -> dict[str, str]:
+    """Return the version of each library that a model's numbers depend on."""
+    return {name: version(name) for name in LIBRARIES}

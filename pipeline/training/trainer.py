@@ -1,0 +1,271 @@
+"""The trainer: takes the products that are due from evaluation to a registered model, one after the other.
+
+A product is done when its model is stored and its ledger row committed; it is yielded at that moment. What
+is done stays done when the run dies, and one product's failure touches no other.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+
+from contracts import ArtefactRef, LedgerRow, ModelManifest, Outcome, PlanRow
+from pipeline.compute import Outcome as TaskOutcome
+from pipeline.compute import map_unordered
+from pipeline.engine.closing import closed_ahead
+from pipeline.engine.combination import GATEKEEPER
+from pipeline.engine.evaluate import OriginForecasts, Task, bands_of
+from pipeline.engine.families import FAMILIES, Scope
+from pipeline.engine.intervals import lay, product_scale, spread
+from pipeline.engine.metrics import seasonal_scales
+from pipeline.engine.panel import Bools, Floats
+from pipeline.errors import ComputeError, PipelineError
+from pipeline.home import Home
+from pipeline.registry.registry import Registry
+from pipeline.registry.store import ArtefactStore
+from pipeline.settings import Settings
+from pipeline.tenant_data import TenantData
+from pipeline.training.evaluation import Evaluation, Origins, outlook_digest
+from pipeline.training.fingerprint import fingerprints, of_tenant
+from pipeline.training.fitting import Fits, PooledFit, PooledTask, ProductTask, perform
+from pipeline.training.manifest import ManifestMaker, Stored
+from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes
+
+EVALUATING, TRAINING = "evaluating past origins", "training products"
+Work = Task | PooledTask | ProductTask
+Result = OriginForecasts | PooledFit | Fits
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Done:
+    """One product that the trainer is through with.
+
+    `manifest` is None unless it was trained; `ahead` holds its (levels, h) quantiles and `y_hat` its (h,) mean.
+    """
+
+    ledger: LedgerRow
+    manifest: ModelManifest | None = None
+    y_hat: Floats | None = None
+    ahead: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A pooled family's stored files and what it forecasts, (h,) units by product."""
+
+    files: tuple[ArtefactRef, ...]
+    forecasts: Mapping[str, Floats]
+
+
+@dataclass
+class Trainer:
+    """Trains the due products of one tenant's plan.
+
+    Attributes:
+        data: the tenant's sales and outlook as of the origin.
+        home, settings, registry, store: where things are kept, and how they are done.
+        job_id: the running job.
+        workers: processes; 0 for none.
+        progress: called with (step, done, total).
+    """
+
+    data: TenantData
+    home: Home
+    settings: Settings
+    registry: Registry
+    store: ArtefactStore
+    job_id: str
+    workers: int
+    progress: Progress
+    evaluation: Evaluation = field(default_factory=lambda: Evaluation(()))
+    _pooled: dict[str, Pooled] = field(default_factory=dict)
+    _lost: list[str] = field(default_factory=list)
+    _pooled_key: str = ""
+
+    def train(self, plan: Sequence[PlanRow]) -> Iterator[Done]:
+        """Yield every product of the plan as it is done with: first those that are not due, then the trained.
+
+        Raises:
+            ComputeError: the evaluation as a whole was lost; no product is trained then.
+        """
+        for row in plan:
+            if not row.due:
+                yield self._settle(row, _idle_outcome(row, self.settings), row.reason)
+        due = {row.product_id: row for row in plan if row.due}
+        if due:
+            yield from self._train(due)
+
+    def _train(self, due: Mapping[str, PlanRow]) -> Iterator[Done]:
+        """One set of workers takes everything: the past origins, the pooled fits, then product after product.
+
+        A product that is fitted before the origins are known waits for them.
+        """
+        origins = Origins(self.data, self.home.tenant(self.data.tenant.id) / "evaluated", self.settings)
+        shared = self._pooled_tasks()
+        waiting: list[TaskOutcome[Work, Result]] = []
+        done = 0
+        self.progress(EVALUATING, *origins.progress)
+        tasks = chain(origins.missing, shared, self._product_tasks(due))
+        outcomes = map_unordered(
+            perform, tasks, workers=self.workers, timeout=self.settings.task_timeout_seconds
+        )
+        for outcome in outcomes:
+            self._take(outcome, origins, waiting)
+            if origins.missing or len(self._pooled) + len(self._lost) < len(shared):
+                continue
+            if not self.evaluation.scored:
+                self.evaluation = origins.evaluation()
+            while waiting:
+                product = waiting.pop(0)
+                yield self._finish(due[product.task.product], product)
+                done += 1
+                self.progress(TRAINING, done, len(due))
+
+    def _take(
+        self, outcome: TaskOutcome[Work, Result], origins: Origins, waiting: list[TaskOutcome[Work, Result]]
+    ) -> None:
+        """Put an outcome where it belongs; a lost origin ends the training, a lost pooled fit only itself."""
+        if isinstance(outcome.task, ProductTask):
+            waiting.append(outcome)
+        elif isinstance(outcome.task, PooledTask):
+            self._keep_pooled(outcome.task, outcome)
+        elif isinstance(outcome.value, OriginForecasts):
+            origins.add(outcome.value)
+            self.progress(EVALUATING, *origins.progress)
+        else:
+            raise ComputeError(f"the origin {outcome.task.origin.date()} was lost: {outcome.error}") from outcome.error
+
+    def _pooled_tasks(self) -> list[PooledTask]:
+        """A task for each pooled family, with its stored fit where the same data and settings gave one before."""
+        panel = self.data.panel.take(self.data.demand.data_days >= self.settings.min_training_data_days)
+        outlook, recipe = self.data.outlook.take(panel.products), recipes(self.settings)
+        self._pooled_key = of_tenant(
+            [*sorted(fingerprints(panel).values()), outlook_digest(self.data.outlook), CODE_VERSION],
+            config_fingerprint(self.settings),
+        )
+        names = (name for name, family in FAMILIES.items() if family.scope is Scope.TENANT)
+        return [
+            PooledTask(name, panel, outlook, recipe[name], self.settings.horizon_days, self._stored_fit(name))
+            for name in names
+        ]
+
+    def _stored_fit(self, name: str) -> dict[str, bytes] | None:
+        files = self.registry.tenant_model(self.data.tenant.id, name, self._pooled_key)
+        if files is None or any(self.store.verify(ref) for ref in files):
+            return None
+        return {ref.name: self.store.get(ref) for ref in files}
+
+    def _keep_pooled(self, task: PooledTask, outcome: TaskOutcome[Work, Result]) -> None:
+        if not isinstance(outcome.value, PooledFit):
+            self._lost.append(f"{task.family}: {type(outcome.error).__name__}: {outcome.error}")
+            return
+        fit = outcome.value
+        files = tuple(self.store.put(file, content) for file, content in fit.files.items())
+        if task.files is None:
+            origin = self.data.origin.date()
+            self.registry.save_tenant_model(
+                self.data.tenant.id, task.family, self._pooled_key, files, origin=origin, seconds=fit.seconds
+            )
+        self._pooled[task.family] = Pooled(files, dict(zip(task.panel.products, fit.forecasts, strict=True)))
+
+    def _product_tasks(self, due: Mapping[str, PlanRow]) -> Iterator[ProductTask]:
+        row_of = {product: row for row, product in enumerate(self.data.panel.products)}
+        own = {
+            name: recipe
+            for name, recipe in recipes(self.settings).items()
+            if FAMILIES[name].scope is Scope.PRODUCT and name != GATEKEEPER
+        }
+        for product, row in due.items():
+            panel, outlook = self.data.panel.take([row_of[product]]), self.data.outlook.take([product])
+            yield ProductTask(panel, outlook, {} if row.restricted else own, self.settings.horizon_days)
+
+    def _finish(self, row: PlanRow, outcome: TaskOutcome[Work, Result]) -> Done:
+        """Store, register and settle one product, whatever became of its fit."""
+        started = time.perf_counter()
+        if isinstance(outcome.value, Fits):
+            fits = outcome.value
+        else:
+            lost = {"fit": f"{type(outcome.error).__name__}: {outcome.error}"}
+            fits = Fits({}, {}, lost, outcome.seconds)
+        pooled = {} if row.restricted else self._pooled
+        try:
+            files = {
+                name: tuple(self.store.put(file, content) for file, content in contents.items())
+                for name, contents in fits.files.items()
+            }
+            files |= {name: fit.files for name, fit in pooled.items()}
+            seconds = outcome.seconds + time.perf_counter() - started
+            manifest = self.registry.register(
+                self._makes.make(row, Stored(files, fits.faults, tuple(self._lost)), seconds)
+            )
+        except (PipelineError, OSError) as error:
+            return self._settle(row, Outcome.FAILED, str(error), error_type=type(error).__name__)
+        reason = row.reason if not fits.faults else f"{row.reason}; without {', '.join(sorted(fits.faults))}"
+        done = self._settle(row, Outcome.TRAINED, reason, manifest=manifest)
+        own = {name: fit.forecasts[row.product_id] for name, fit in pooled.items()} | dict(fits.forecasts)
+        return replace(done, **self._ahead(manifest, own))
+
+    def _ahead(self, manifest: ModelManifest, forecasts: Mapping[str, Floats]) -> dict[str, Floats]:
+        """The model's own forecast from its origin, to be looked at."""
+        members = [m.weight * forecasts[m.family] for m in manifest.members if m.family in forecasts]
+        if not members:
+            return {}
+        closed = self._closed[self.data.panel.products.index(manifest.product_id)]
+        y_hat = np.where(closed, 0.0, np.sum(members, axis=0))
+        unit = spread(np.array([manifest.scale]), y_hat[None])[0]
+        return {"y_hat": y_hat, "ahead": np.where(closed, 0.0, lay(y_hat, unit, manifest.bands))}
+
+    def _settle(
+        self,
+        row: PlanRow,
+        outcome: Outcome,
+        reason: str,
+        *,
+        manifest: ModelManifest | None = None,
+        error_type: str | None = None,
+    ) -> Done:
+        ledger = LedgerRow(
+            tenant_id=row.tenant_id,
+            product_id=row.product_id,
+            job_id=self.job_id,
+            outcome=outcome,
+            cause=row.cause,
+            reason=reason,
+            data_days=row.data_days,
+            data_fingerprint=row.data_fingerprint,
+            origin=self.data.origin.date(),
+            version=manifest.version if manifest else None,
+            seconds=manifest.seconds if manifest else 0.0,
+            error_type=error_type,
+        )
+        self.registry.record(ledger)
+        return Done(ledger, manifest)
+
+    @cached_property
+    def _closed(self) -> Bools:
+        return closed_ahead(self.data.panel, self.data.outlook, self.settings.horizon_days)
+
+    @cached_property
+    def _makes(self) -> ManifestMaker:
+        data = self.data
+        difference, _ = seasonal_scales(data.panel)
+        return ManifestMaker(
+            data=data,
+            settings=self.settings,
+            job_id=self.job_id,
+            evaluation=self.evaluation,
+            bands=bands_of(self.evaluation.scored),
+            scale=dict(zip(data.panel.products, product_scale(difference, data.demand.level), strict=True)),
+            version=dt.datetime.now(dt.UTC).strftime("%Y%m%d_%H%M%S"),
+        )
+
+
+def _idle_outcome(row: PlanRow, settings: Settings) -> Outcome:
+    return Outcome.INSUFFICIENT if row.data_days < settings.min_training_data_days else Outcome.SKIPPED

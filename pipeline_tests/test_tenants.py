@@ -1,0 +1,202 @@
+"""Tenants as TOML files, and what is assumed where there is none."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from contracts import ClosingDays, ColumnMapping, CovariateKind, CovariateSource, FileSource, QuietHours, Tenant
+from contracts.base import TenantId
+from pipeline.errors import TenantError, UnknownCountryError
+from pipeline.home import Home
+from pipeline.tenants import (
+    country_names,
+    default_timezone,
+    infer_tenant_id,
+    list_tenants,
+    load_tenant,
+    save_tenant,
+    slugged,
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An installation's home, empty."""
+    return Home(tmp_path / "home")
+
+
+def tenant(name: str = "shop", path: str = "/data/sales.csv") -> Tenant:
+    """Return a small tenant."""
+    return Tenant(id=name, name="Café «Sol» 🥐", country="ES", timezone="Europe/Madrid", source=FileSource(path=path))
+
+
+FULL = Tenant(
+    id="full",
+    name="Everything",
+    country="DE",
+    region="BY",
+    timezone="Europe/Berlin",
+    source=FileSource(
+        path="s3://bucket/*.csv",
+        mapping=ColumnMapping(date="Datum", quantity='Menge "netto"'),
+        delimiter="\t",
+        encoding="cp1252",
+        decimal=",",
+        date_format="%d.%m.%Y",
+        duplicates="keep",
+        overlap="add",
+    ),
+    covariates=CovariateSource(path="/data/w.parquet", kinds={"rain": CovariateKind.FORECAST}),
+    closing=ClosingDays(weekdays=("sun", "mon"), dates=(dt.date(2024, 12, 24),), public_holidays=True),
+    quiet_hours=QuietHours(start=dt.time(22, 30), end=dt.time(4)),
+)
+
+
+@pytest.mark.parametrize("given", [tenant(), FULL], ids=["small", "full"])
+def test_a_tenant_comes_back_as_it_was_saved(home: Home, given: Tenant) -> None:
+    """Every field survives the TOML file, which lies under the tenant's id."""
+    assert save_tenant(home, given) == home.tenants / f"{given.id}.toml"
+    assert load_tenant(home, given.id) == given
+    assert list_tenants(home) == [given]
+
+
+def test_tenants_are_listed_in_order(home: Home) -> None:
+    """The list is in order of id, and empty where there is no folder yet."""
+    assert list_tenants(home) == []
+    for name in ("b", "c", "a"):
+        save_tenant(home, tenant(name))
+    assert [found.id for found in list_tenants(home)] == ["a", "b", "c"]
+
+
+def test_relative_paths_become_absolute(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local paths mean the same wherever the pipeline runs later; URLs and globs are left as they are."""
+    monkeypatch.chdir(tmp_path)
+    relative = tenant(path="sales/*.csv").model_copy(update={"covariates": CovariateSource(path="./w.csv")})
+    save_tenant(home, relative)
+    found = load_tenant(home, "shop")
+    assert found.source.path == f"{tmp_path}/sales/*.csv"
+    assert found.covariates is not None
+    assert found.covariates.path == f"{tmp_path}/w.csv"
+    save_tenant(home, tenant(path="memory://sales/*.csv"), replace=True)
+    assert load_tenant(home, "shop").source.path == "memory://sales/*.csv"
+    save_tenant(home, tenant(path="~/sales.csv"), replace=True)
+    assert load_tenant(home, "shop").source.path == os.path.expanduser("~/sales.csv")  # noqa: PTH111
+
+
+def test_a_tenant_is_not_overwritten_unasked(home: Home) -> None:
+    """Another tenant of the same id needs `replace`; the same one again does not."""
+    save_tenant(home, tenant())
+    save_tenant(home, tenant())
+    with pytest.raises(TenantError, match="'shop' exists already"):
+        save_tenant(home, tenant(path="/other.csv"))
+    assert load_tenant(home, "shop").source.path == "/data/sales.csv"
+    save_tenant(home, tenant(path="/other.csv"), replace=True)
+    assert load_tenant(home, "shop").source.path == "/other.csv"
+
+
+def test_an_unknown_tenant(home: Home) -> None:
+    """An unknown id is an error that lists the known ones."""
+    with pytest.raises(TenantError, match="no tenant 'x'; known: none yet"):
+        load_tenant(home, "x")
+    save_tenant(home, tenant())
+    with pytest.raises(TenantError, match="known: shop"):
+        load_tenant(home, "x")
+
+
+@pytest.mark.parametrize("name", ["../shop", "", "Shop", "a/b", "x" * 64, "-a", "a\n"])
+def test_ids_cannot_leave_the_folder(home: Home, name: str) -> None:
+    """An id that is no TenantId is refused before any path is made of it."""
+    with pytest.raises(TenantError, match="must be 1 to 63"):
+        load_tenant(home, name)
+
+
+GOOD = 'id = "shop"\nname = "Shop"\ncountry = "ES"\ntimezone = "Europe/Madrid"\n[source]\npath = "/x.csv"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id = ", "is not TOML"),
+        (GOOD.replace('"ES"', '"spain"'), r"country = 'spain': .*pattern"),
+        (GOOD.replace("Europe/Madrid", "Mars"), r"timezone = 'Mars': .*Europe/Madrid"),
+        (GOOD.replace('name = "Shop"\n', ""), "name = .*required"),
+        (GOOD + 'delimeter = ";"\n', r"source\.delimeter = ';': .*not permitted"),
+        (GOOD + '[source.mapping]\ndate = "x"\nquantity = "x"\n', "uses a column for two fields: x"),
+        (GOOD.replace("shop", "other"), "holds the id 'other'; it must be the file's name, 'shop'"),
+    ],
+)
+def test_a_broken_file_names_field_value_and_rule(home: Home, text: str, said: str) -> None:
+    """A broken file stops the listing with its path, the field, the value and the rule."""
+    home.tenants.mkdir(parents=True)
+    (home.tenants / "shop.toml").write_text(text, encoding="utf-8")
+    for read in (lambda: list_tenants(home), lambda: load_tenant(home, "shop")):
+        with pytest.raises(TenantError, match=rf"(?s)shop\.toml.*{said}"):
+            read()
+
+
+def test_a_file_that_is_no_text(home: Home) -> None:
+    """A file that is not UTF-8 is a TenantError, too."""
+    home.tenants.mkdir(parents=True)
+    (home.tenants / "shop.toml").write_bytes(b'id = "\xff"')
+    with pytest.raises(TenantError, match="is not TOML"):
+        list_tenants(home)
+
+
+@pytest.mark.parametrize(
+    ("path", "named", "expected"),
+    [
+        ("/x/Böckerei Süd.csv", (), "bockerei-sud"),
+        ("/x/My Shop/sales.csv", (), "my-shop"),
+        ("/x/My Shop/sales.csv.gz", (), "my-shop"),
+        ("/x/shop/*.csv", (), "shop"),
+        ("/x/shop/", (), "shop"),
+        ("/sales/sales.parquet", (), "sales"),
+        ("s3://bucket/till/sales.parquet", (), "till"),
+        ("memory://corner.csv", (), "corner"),
+        ("/x/sales.csv", ("Corner Shop", "corner shop", ""), "corner-shop"),
+    ],
+)
+def test_an_id_is_inferred(path: str, named: tuple[str, ...], expected: str) -> None:
+    """The one tenant that a file names, else the file's name, else its folder's."""
+    assert infer_tenant_id(path, named) == expected
+
+
+def test_several_tenants_need_a_choice() -> None:
+    """A file of several tenants lists them."""
+    with pytest.raises(TenantError, match="several tenants, a, b: choose one with --tenant"):
+        infer_tenant_id("/x/sales.csv", ("a", "b"))
+
+
+@given(text=st.text(max_size=100))
+def test_any_name_gives_an_id(text: str) -> None:
+    """Any name that is not blank gives a valid id, and an id gives itself or nothing worse."""
+    found = slugged(text)
+    if text.strip():
+        TypeAdapter(TenantId).validate_python(found)
+    assert slugged(found) == found
+
+
+@pytest.mark.parametrize(
+    ("country", "zone"),
+    [("ES", "Europe/Madrid"), ("US", "America/New_York"), ("AU", "Australia/Sydney"), ("UK", "Europe/London"),
+     ("BR", "America/Sao_Paulo"), ("RU", "Europe/Moscow"), ("FR", "Europe/Paris"), ("DE", "Europe/Berlin")],
+)
+def test_the_zone_of_a_country(country: str, zone: str) -> None:
+    """A country's zone is its capital's."""
+    assert default_timezone(country) == zone
+
+
+def test_every_country_has_a_zone() -> None:
+    """Every country's zone is one that Python knows; a code that is no country's is an error."""
+    without = {"BV", "HM"}  # Two uninhabited islands have none.
+    assert all(ZoneInfo(default_timezone(code)) for code in set(country_names()) - without)
+    with pytest.raises(UnknownCountryError, match="'QQ'"):
+        default_timezone("QQ")

@@ -7,7 +7,8 @@ parent is gone.
 
 A task and its result travel through a pipe: keep them small. Give large shared data as a file, whose
 path an initializer reads once a worker, or as arrays in each task where the pieces differ anyway.
-Functions, tasks, results and initializers must be importable by name (no lambdas, no closures).
+Functions, tasks, results and initializers must be importable by name: no lambdas, no closures, and
+nothing that is defined in a script, since workers do not import the main module.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from __future__ import annotations
 import copy
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.machinery import ModuleSpec
 from io import BytesIO
 from itertools import islice
 from multiprocessing import parent_process, reduction
@@ -32,7 +35,7 @@ from queue import Empty, SimpleQueue
 from traceback import format_exc
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from pebble import ProcessFuture, ProcessPool
 
 from pipeline.errors import ComputeError, TaskTimeoutError, WorkerDiedError
 
@@ -48,6 +51,9 @@ START_SECONDS = 120
 
 SILENT_EXIT = 1_000
 """Stands for exit code 0, which Pebble takes for a worker that was asked to end."""
+
+FALSE_STARTS = 3
+"""Workers in a row that may fail to start before the map gives up."""
 
 _Report: TypeAlias = tuple[R | None, Exception | None, float]
 _LOST = (OSError, RuntimeError, CancelledError)
@@ -141,7 +147,8 @@ class _Crew(Generic[T, R]):
         self._ready: deque[T] = deque()
         self._idle: list[_Worker] = []
         self._crew: set[_Worker] = set()
-        self._news: SimpleQueue[Outcome[T, R] | _Worker | ComputeError] = SimpleQueue()
+        self._news: SimpleQueue[Outcome[T, R] | _Worker] = SimpleQueue()
+        self._false_starts = 0
         self._lock = threading.RLock()
 
     def add(self, tasks: Iterable[T]) -> None:
@@ -161,18 +168,14 @@ class _Crew(Generic[T, R]):
             if isinstance(news, Outcome):
                 self.open -= 1
                 return news
-            if isinstance(news, ComputeError):
-                raise news
-            self._crew.discard(news)
-            news.end()
-            self._hire()
+            self._replace(news)
 
-    def _news_in_time(self) -> Outcome[T, R] | _Worker | ComputeError:
+    def _news_in_time(self) -> Outcome[T, R] | _Worker:
         while True:
             try:
                 return self._news.get(timeout=START_SECONDS)
             except Empty:
-                if all(worker.process is None for worker in self._crew):
+                if not any(worker.ready.done() for worker in self._crew):
                     raise ComputeError(f"no worker was ready within {START_SECONDS} s of its start") from None
 
     def stop(self) -> None:
@@ -184,18 +187,28 @@ class _Crew(Generic[T, R]):
             with ThreadPoolExecutor(len(self._crew)) as threads:
                 list(threads.map(_Worker.end, self._crew))
 
+    def _replace(self, worker: _Worker) -> None:
+        if self._false_starts >= FALSE_STARTS:
+            raise ComputeError(
+                f"{FALSE_STARTS} workers in a row could not start; their own messages above say why "
+                f"(a failed initializer, a module that cannot be imported?); the last ended with {worker.end_text}"
+            )
+        self._crew.discard(worker)
+        worker.end()
+        if self.open > len(self._crew):
+            self._hire()
+
     def _hire(self) -> None:
         worker = _Worker(self._begin)
         self._crew.add(worker)
         worker.ready.add_done_callback(partial(self._joined, worker))
 
-    def _joined(self, worker: _Worker, ready: ProcessFuture[int]) -> None:
-        if fault := ready.exception():
-            self._news.put(
-                ComputeError(f"a worker could not start, its own messages say why (a failed initializer?): {fault!r}")
-            )
+    def _joined(self, worker: _Worker, ready: ProcessFuture[None]) -> None:
+        if ready.exception():
+            self._false_starts += 1
+            self._news.put(worker)
         else:
-            worker.process = ready.result()
+            self._false_starts = 0
             self._free(worker)
 
     def _free(self, worker: _Worker) -> None:
@@ -223,7 +236,8 @@ class _Crew(Generic[T, R]):
         if fault is None:
             self._news.put(Outcome(task, *future.result()))
         else:
-            self._news.put(Outcome(task, None, _explained(fault, self._timeout), time.perf_counter() - begun))
+            error = _explained(fault, self._timeout, worker)
+            self._news.put(Outcome(task, None, error, time.perf_counter() - begun))
         if fault is None or not isinstance(fault, _LOST):
             self._free(worker)
         else:
@@ -231,18 +245,24 @@ class _Crew(Generic[T, R]):
 
 
 class _Worker:
-    """A pool of one process. `ready` gives the process's id once its initializer has run."""
+    """A pool of one process. `ready` is done when its initializer has run, or the process has ended."""
 
     def __init__(self, begin: tuple[Any, ...]) -> None:
-        self.process: int | None = None
-        self.pool = ProcessPool(max_workers=1, initializer=_start, initargs=begin, context=_Context())
-        self.ready: ProcessFuture[int] = self.pool.schedule(os.getpid)
+        self._context = _Context()
+        self.pool = ProcessPool(max_workers=1, initializer=_start, initargs=begin, context=self._context)
+        self.ready: ProcessFuture[None] = self.pool.schedule(_report_in)
+
+    @property
+    def end_text(self) -> str:
+        """How its process ended, for messages."""
+        codes = [code for process in self._context.made if (code := process.exitcode) is not None]
+        return _exit_text(codes[0]) if codes else "an unknown exit code"
 
     def end(self) -> None:
         """End the process and all that it started, at once."""
-        if self.process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.process, signal.SIGKILL)
+        for group in [process.pid for process in self._context.made if process.pid]:  # Group 0 would be our own.
+            with suppress(ProcessLookupError):  # It has ended, or is not yet the head of its group.
+                os.killpg(group, signal.SIGKILL)
         self.pool.stop()  # type: ignore[no-untyped-call]
         self.pool.join()
 
@@ -251,15 +271,9 @@ class _Process(SpawnProcess):
     """A process that finds the thread variables in its environment when its first import happens."""
 
     def start(self) -> None:
-        """Start with the variables set; the environment is the parent's own for that moment."""
-        with _spawning:
-            before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-            os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-            try:
-                super().start()
-            finally:
-                for name, value in before.items():
-                    _restore(name, value)
+        """Start with the variables set, and without the parent's main module."""
+        with _spawning, _one_thread(), _nameless_main():
+            super().start()
 
     @property
     def exitcode(self) -> int | None:
@@ -269,16 +283,48 @@ class _Process(SpawnProcess):
 
 
 class _Context(SpawnContext):
-    """Spawns such processes."""
+    """Spawns such processes, and remembers them: the pool may make a second one before it is ended."""
 
-    Process = _Process
+    def __init__(self) -> None:
+        self.made: list[_Process] = []
+
+    def Process(self, **options: Any) -> _Process:  # type: ignore[override]  # noqa: ANN401
+        """Make a process, as the class of this name does in other contexts."""
+        self.made.append(_Process(**options))
+        return self.made[-1]
 
 
-def _restore(name: str, value: str | None) -> None:
-    if value is None:
-        del os.environ[name]
-    else:
-        os.environ[name] = value
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Set the thread variables: a child takes over the environment that its parent has at its start."""
+    before = {name: os.environ.pop(name, None) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _nameless_main() -> Iterator[None]:
+    """Keep the child from importing the parent's main script, which may pull in a whole orchestrator.
+
+    A main module whose specification bears its own name is left alone, as `python -c` and `-m` show.
+    """
+    main = sys.modules["__main__"]
+    spec = main.__spec__
+    main.__spec__ = ModuleSpec("__main__", None)
+    try:
+        yield
+    finally:
+        main.__spec__ = spec
+
+
+def _report_in() -> None:
+    """The first task of every worker: it is done when the worker is ready."""
 
 
 def _start(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
@@ -325,14 +371,12 @@ def _sendable(value: R | None, error: BaseException | None) -> tuple[R | None, E
     return value, error
 
 
-def _explained(fault: BaseException, timeout: float) -> ComputeError:
+def _explained(fault: BaseException, timeout: float, worker: _Worker) -> ComputeError:
     if isinstance(fault, TimeoutError):
         return TaskTimeoutError(f"the task ran longer than {timeout:g} s and was ended")
-    if isinstance(fault, ProcessExpired):
-        return WorkerDiedError(f"the task's process {fault.pid} ended under it with {_exit_text(fault.exitcode)}")
-    if not isinstance(fault, _LOST):
-        return ComputeError(f"the task cannot be sent between processes: {fault}")
-    return WorkerDiedError(f"the task's worker was lost: {fault!r}")
+    if isinstance(fault, _LOST):
+        return WorkerDiedError(f"the task's process ended under it with {worker.end_text}")
+    return ComputeError(f"the task cannot be sent between processes: {fault}")
 
 
 def _exit_text(code: int) -> str:

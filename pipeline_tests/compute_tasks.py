@@ -54,9 +54,21 @@ def prepare(path: str, word: str) -> None:
         file.write(f"{os.getpid()}\n")
 
 
-def prepared(_task: int) -> list[str]:
-    """Return what the initializer remembered."""
-    return _prepared
+def prepared(_task: int) -> tuple[int, list[str]]:
+    """Return the worker's process id, and what its initializer remembered."""
+    return os.getpid(), _prepared
+
+
+def die_at_first(path: str) -> None:
+    """Initializer that is killed in the first process that runs it."""
+    if not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def script_name(_task: int) -> str | None:
+    """Return the name under which the parent's script was imported here, if it was."""
+    return getattr(sys.modules.get("__mp_main__"), "__file__", None)
 
 
 def unprepared() -> None:

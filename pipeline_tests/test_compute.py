@@ -269,18 +269,42 @@ def test_a_parent_that_ends_with_the_map_open_ends_it(tmp_path: Path) -> None:
 def test_the_initializer_runs_once_in_each_worker(tmp_path: Path) -> None:
     """Every worker is prepared before its first task, with the arguments given."""
     notes = tmp_path / "notes"
-    outcomes = map_unordered(
-        tasks.prepared, range(20), workers=2, timeout=20, initializer=tasks.prepare, initargs=(str(notes), "word")
+    found = list(
+        map_unordered(
+            tasks.prepared, range(20), workers=2, timeout=20, initializer=tasks.prepare, initargs=(str(notes), "word")
+        )
     )
-    assert all(outcome.value == ["word"] for outcome in outcomes)
-    assert len(notes.read_text().split()) == 2
+    processes = [process for outcome in found for process, words in [outcome.value or (0, [])] if words == ["word"]]
+    noted = [int(line) for line in notes.read_text().split()]
+    assert len(processes) == 20
+    assert set(processes) <= set(noted)
+    assert len(noted) == len(set(noted)) <= 2
 
 
 @pytest.mark.filterwarnings("default")
 def test_an_initializer_that_fails_ends_the_map() -> None:
     """Where no worker can start, the map says so and does not try for ever."""
-    with pytest.raises(ComputeError, match="could not start"):
+    with pytest.raises(ComputeError, match=r"3 workers in a row could not start.*exit code 1"):
         list(map_unordered(tasks.square, range(5), workers=2, timeout=20, initializer=tasks.unprepared))
+
+
+def test_a_worker_that_dies_at_its_start_is_replaced(tmp_path: Path) -> None:
+    """One start that fails, for want of memory perhaps, costs no task."""
+    first = (str(tmp_path / "first"),)
+    outcomes = map_unordered(
+        tasks.square, range(6), workers=2, timeout=20, initializer=tasks.die_at_first, initargs=first
+    )
+    assert sorted(outcome.value or 0 for outcome in outcomes) == [0, 1, 4, 9, 16, 25]
+
+
+def test_workers_do_not_import_the_main_script(tmp_path: Path) -> None:
+    """A script, such as the orchestrator's, is not imported again in each worker, and is itself unharmed."""
+    body = (
+        "print([outcome.value for outcome in map_unordered(tasks.script_name, [1], workers=1, timeout=20)], __spec__)"
+    )
+    with _script(tmp_path, body) as parent:
+        out, _errors = parent.communicate(timeout=20)
+    assert out == "[None] None\n"
 
 
 def test_workers_that_never_get_ready_end_the_map(monkeypatch: pytest.MonkeyPatch) -> None:

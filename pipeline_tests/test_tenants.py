@@ -186,8 +186,16 @@ def test_any_name_gives_an_id(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("country", "zone"),
-    [("ES", "Europe/Madrid"), ("US", "America/New_York"), ("AU", "Australia/Sydney"), ("UK", "Europe/London"),
-     ("BR", "America/Sao_Paulo"), ("RU", "Europe/Moscow"), ("FR", "Europe/Paris"), ("DE", "Europe/Berlin")],
+    [
+        ("ES", "Europe/Madrid"),
+        ("US", "America/New_York"),
+        ("AU", "Australia/Sydney"),
+        ("UK", "Europe/London"),
+        ("BR", "America/Sao_Paulo"),
+        ("RU", "Europe/Moscow"),
+        ("FR", "Europe/Paris"),
+        ("DE", "Europe/Berlin"),
+    ],
 )
 def test_the_zone_of_a_country(country: str, zone: str) -> None:
     """A country's zone is its capital's."""

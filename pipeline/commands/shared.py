@@ -19,6 +19,8 @@ from pipeline.settings import get_settings
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 WhichTenant = Annotated[str | None, typer.Option("--tenant", help="Tenant id; may be left out when there is only one.")]
 INSTANCE_FILE = "dagster.yaml"
+WIDE = 24
+"""Letters up to which a value is kept on one line."""
 
 
 def prepared() -> Installation:
@@ -90,7 +92,8 @@ def show(
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for name in rows[0]:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        width = min(max(len(_cell(row[name])) for row in rows), WIDE)
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold", min_width=width)
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))
     width = shutil.get_terminal_size((100, 24)).columns

@@ -79,8 +79,9 @@ class Codes:
 
 
 def names(outlook: Outlook) -> tuple[str, ...]:
-    """Return the names of all features, in the order of the columns."""
-    return (*TEMPORAL, *CONTEXTUAL, *outlook.covariates, *outlook.by_product, *STATIC)
+    """Return the names of all features, in the order of the columns; covariates may be called like ours."""
+    given = (f"given_{name}" for name in (*outlook.covariates, *outlook.by_product))
+    return (*TEMPORAL, *CONTEXTUAL, *given, *STATIC)
 
 
 class FeatureMaker:

@@ -68,8 +68,9 @@ def seasonal_scales(panel: Panel) -> tuple[Floats, Floats]:
 
 
 def _r2(y: Floats, error: Floats) -> float | None:
-    spread = float(((y - y.mean()) ** 2).sum())
-    return 1 - float((error**2).sum()) / spread if spread > 0 else None
+    if y.min() == y.max():  # asked of the units: their mean may differ from them all by a rounding error
+        return None
+    return 1 - float((error**2).sum()) / float(((y - y.mean()) ** 2).sum())
 
 
 def _scaled(error: Floats, scale: Floats | None, shape: tuple[int, ...], use: np.ndarray) -> float | None:

@@ -18,6 +18,8 @@ from pipeline.tenant_data import TenantData
 
 CHUNK = 25
 """Products a task: enough that a task outlasts its way to the worker."""
+FEW_PRODUCTS = 150
+"""Up to so many products are forecast in this process: workers would take longer to start than to work."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def predict_all(
 ) -> Predictions:
     """Return what each member of each model forecasts from the tenant's origin."""
     found = Predictions()
+    if len(manifests) <= FEW_PRODUCTS:
+        workers = 0
     for outcome in map_unordered(
         predict, _tasks(manifests, data, store, settings, found), workers=workers, timeout=settings.task_timeout_seconds
     ):

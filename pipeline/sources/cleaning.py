@@ -129,9 +129,7 @@ def _prices(cells: pd.Series, decimal: Decimal) -> tuple[Floats, Bools]:
     return usable, np.isnan(usable) & ~is_blank(cells)
 
 
-def _add_texts(
-    lines: dict[str, object], repairs: dict[str, Bools], cells: Mapping[str, pd.Series], rows: int
-) -> None:
+def _add_texts(lines: dict[str, object], repairs: dict[str, Bools], cells: Mapping[str, pd.Series], rows: int) -> None:
     mended = np.zeros(rows, dtype=np.bool_)
     for name in _TEXTS:
         if name in cells:
@@ -142,9 +140,7 @@ def _add_texts(
     repairs["mojibake"] = mended
 
 
-def _add_flags(
-    lines: dict[str, object], repairs: dict[str, Bools], cells: Mapping[str, pd.Series], rows: int
-) -> None:
+def _add_flags(lines: dict[str, object], repairs: dict[str, Bools], cells: Mapping[str, pd.Series], rows: int) -> None:
     for name in _FLAGS:
         if name in cells:
             flags, repairs[f"{name}_ignored"] = as_flags(cells[name])

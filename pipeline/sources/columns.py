@@ -20,9 +20,7 @@ def resolve(found: Sequence[str], mapping: ColumnMapping, name: str) -> dict[str
     defaults = ColumnMapping()
     columns = mapping.model_dump()
     needed = {
-        field: column
-        for field, column in columns.items()
-        if field in REQUIRED or column != getattr(defaults, field)
+        field: column for field, column in columns.items() if field in REQUIRED or column != getattr(defaults, field)
     }
     missing = {field: column for field, column in needed.items() if column not in found}
     if missing:

@@ -83,9 +83,7 @@ def load_stored(home: Home, tenant_id: str) -> tuple[pd.DataFrame, pd.DataFrame]
     return table, _read(detail) if detail.is_file() else table
 
 
-def save(
-    home: Home, tenant_id: str, merged: Merged, report: ExtractionReport, state: State
-) -> None:
+def save(home: Home, tenant_id: str, merged: Merged, report: ExtractionReport, state: State) -> None:
     """Write a new daily table, its report and its state, in the order that a kill between them is harmless.
 
     Raises:

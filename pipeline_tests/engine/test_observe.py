@@ -86,6 +86,15 @@ def test_a_changed_closing_weekday_is_followed() -> None:
     assert (panel.status[0][~silent] == Status.SOLD).all()
 
 
+@pytest.mark.parametrize("length", [1, 6, 8, 20, 30, 45, 56, 57])
+def test_a_short_history_is_observed(length: int) -> None:
+    """However few days there are, silent ones included, each gets its meaning."""
+    units = np.full((1, length), 50.0)
+    units[:, 3:-1:7] = 0
+    panel = observe(lay_out(sold_daily(units)), outlook_of(length))
+    np.testing.assert_array_equal(panel.observed, units > 0)
+
+
 def test_a_day_of_reported_zeros_is_closed() -> None:
     """A shop whose rows all say zero has told that it was closed: that is knowledge, not silence."""
     units = shop(closed=(20,))
@@ -230,7 +239,8 @@ def test_nothing_after_the_origin_is_looked_at(origin: int, seed: int, share: fl
 
 
 def laid_out(units: np.ndarray) -> Ledgered:
-    """Return the arrays of a table that ends with the units' last day."""
+    """Return the arrays of a table that ends with the units' last day; on its first day something was sold."""
+    units[0, 0] = max(units[0, 0], 1.0)
     return lay_out(sold_daily(units), MONDAY + pd.Timedelta(days=units.shape[1] - 1))
 
 
@@ -241,6 +251,7 @@ def test_every_day_has_one_meaning(seed: int) -> None:
     rng = np.random.default_rng(seed)
     units = demand(LENGTH, level=rng.choice([1.0, 10.0]), seed=seed) * (rng.random((3, LENGTH)) < 0.6)
     panel = observe(laid_out(units), outlook_of(LENGTH))
+    assert panel.quantity.shape == units.shape
     seen = np.isin(panel.status, (Status.SOLD, Status.ZERO))
     np.testing.assert_array_equal(np.isfinite(panel.quantity), seen)
     np.testing.assert_array_equal(np.nan_to_num(panel.quantity) > 0, panel.status == Status.SOLD)

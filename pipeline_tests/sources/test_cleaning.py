@@ -15,7 +15,7 @@ from pipeline.home import Home
 from pipeline_tests.sources.builders import NOW, extract, make_tenant, quantities, write_rows, write_text
 
 
-def take(folder: Path, home: Home, text: str, **source: object):  # noqa: ANN201 (an Extraction)
+def take(folder: Path, home: Home, text: str, **source: object):
     """Extract one CSV file of a text."""
     return extract(make_tenant(write_text(folder / "sales.csv", text), **source), home)
 
@@ -87,13 +87,9 @@ def test_returns_are_netted_and_reported(folder: Path, home: Home) -> None:
 
 
 @pytest.mark.parametrize(("duplicates", "expected", "dropped"), [("drop", 5.0, 1), ("keep", 7.0, 0)])
-def test_rows_equal_in_every_column(
-    folder: Path, home: Home, duplicates: str, expected: float, dropped: int
-) -> None:
+def test_rows_equal_in_every_column(folder: Path, home: Home, duplicates: str, expected: float, dropped: int) -> None:
     """Rows equal in every column, unmapped ones included, are duplicates; a differing column makes two sales."""
-    text = (
-        "date,product_id,quantity,ticket\n2024-01-05,bread,2,1\n2024-01-05,bread,2,1\n2024-01-05,bread,3,2\n"
-    )
+    text = "date,product_id,quantity,ticket\n2024-01-05,bread,2,1\n2024-01-05,bread,2,1\n2024-01-05,bread,3,2\n"
     found = take(folder, home, text, duplicates=duplicates)
     assert quantities(found) == {("bread", "2024-01-05"): expected}
     assert found.report.duplicates_dropped == dropped
@@ -148,8 +144,7 @@ def test_a_blank_tenant_is_this_one(folder: Path, home: Home) -> None:
 def test_mojibake_names_are_mended(folder: Path, home: Home) -> None:
     """A name whose UTF-8 was read as Windows-1252 joins its proper spelling; names in doubt stay."""
     text = (
-        "date,product_id,quantity\n2024-01-05,Café,1\n2024-01-05,CafÃ©,2\n2024-01-05,Ã,4\n"
-        "2024-01-05,  pÃ¢té chaud ,8\n"
+        "date,product_id,quantity\n2024-01-05,Café,1\n2024-01-05,CafÃ©,2\n2024-01-05,Ã,4\n2024-01-05,  pÃ¢té chaud ,8\n"
     )
     found = take(folder, home, text)
     names = dict(zip(found.daily["product_id"], found.daily["quantity"], strict=True))
@@ -194,9 +189,7 @@ def test_mapped_columns(folder: Path, home: Home) -> None:
         ("date,product_id,quantity", {"unit_price": "price"}, r"no column 'price'"),
     ],
 )
-def test_missing_columns_are_named(
-    folder: Path, home: Home, header: str, mapping: dict[str, str], said: str
-) -> None:
+def test_missing_columns_are_named(folder: Path, home: Home, header: str, mapping: dict[str, str], said: str) -> None:
     """A missing column is named with what was found and how to map it, an optional one if it was asked for."""
     with pytest.raises(MissingColumnsError, match=rf"sales\.csv.*{said}"):
         take(folder, home, f"{header}\n2024-01-05,bread,1\n", mapping=mapping)

@@ -74,15 +74,23 @@ FAULTS: list[tuple[str, bytes, dict[str, object], str]] = [
     ("bom only", b"\xef\xbb\xbf", {}, "is empty"),
     ("one column", b"date:product_id:quantity\n1:2:3\n", {}, "one column only.*looked for the delimiters"),
     ("wrong delimiter", b"date,product_id,quantity\n1,2,3\n", {"delimiter": ";"}, "with the delimiter ';'.*like ','"),
-    ("wrong encoding", "date,product_id,quantity\n2024-01-05,crème,1\n".encode("cp1252"), {"encoding": "utf-8"},
-     "not in the encoding 'utf-8'.*leave the encoding unset"),
+    (
+        "wrong encoding",
+        "date,product_id,quantity\n2024-01-05,crème,1\n".encode("cp1252"),
+        {"encoding": "utf-8"},
+        "not in the encoding 'utf-8'.*leave the encoding unset",
+    ),
     ("no text", bytes(range(128, 256)), {}, "neither UTF-8 nor Windows-1252"),
     ("zero bytes", b"date,product_id,quantity\n2024-01-05,bread,1\n" + bytes(64), {}, "zero byte"),
     ("excel", b"PK\x03\x04rest", {}, "is an Excel or zip file"),
     ("torn gzip", TORN_GZIP, {}, "gzip file that is torn"),
     ("open quote", b'date,product_id,quantity\n2024-01-05,"bread,1\n2024-01-06,rolls,2\n', {}, "quote.*not closed"),
-    ("decimal comma", b"date,product_id,quantity\n2024-01-05,bread,1,5\n2024-01-06,bread,2,5\n", {},
-     "most rows have more.*decimal sign a comma"),
+    (
+        "decimal comma",
+        b"date,product_id,quantity\n2024-01-05,bread,1,5\n2024-01-06,bread,2,5\n",
+        {},
+        "most rows have more.*decimal sign a comma",
+    ),
     ("same name twice", b"date,product_id,quantity,date\n1,2,3,4\n", {}, "two columns of one name: 'date'"),
 ]
 
@@ -92,9 +100,10 @@ def test_broken_files_are_named_and_lose_nothing(
     folder: Path, home: Home, content: bytes, source: dict[str, object], said: str
 ) -> None:
     """Each broken file is an error that names it and says what is wrong; the table and state stay as they were."""
-    write_text(folder / "good.csv", "date;product_id;quantity\n2024-01-05;bread;2\n".replace(
-        ";", str(source.get("delimiter", ","))
-    ))
+    write_text(
+        folder / "good.csv",
+        "date;product_id;quantity\n2024-01-05;bread;2\n".replace(";", str(source.get("delimiter", ","))),
+    )
     tenant = make_tenant(folder, **source)
     extract(tenant, home)
     before = {path.name: path.read_bytes() for path in home.tenant("shop").iterdir()}

@@ -30,15 +30,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KB."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(  # noqa: S603
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)],  # noqa: S607
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)],
         capture_output=True,
         check=False,
     )
     if mounted.returncode:
         pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.decode().strip()}")
     yield place
-    subprocess.run(["umount", str(place)], check=True)  # noqa: S603, S607
+    subprocess.run(["umount", str(place)], check=True)
 
 
 def many_rows() -> pd.DataFrame:

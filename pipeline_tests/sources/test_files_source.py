@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -122,9 +121,8 @@ def test_an_unknown_protocol_is_said() -> None:
 
 
 @pytest.fixture
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(location, "FIRST_WAIT_SECONDS", 0.001)
-    yield
 
 
 class _Restless:

@@ -111,9 +111,7 @@ def test_order_leaves_no_trace(lines: list[Line], data: st.DataObject) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(lines=LINES, data=st.data())
-def test_splitting_leaves_no_trace(
-    lines: list[Line], data: st.DataObject
-) -> None:
+def test_splitting_leaves_no_trace(lines: list[Line], data: st.DataObject) -> None:
     """A file split in two anywhere gives the same table where files add up, in either order of the halves."""
     rows = frame_of(lines).drop(columns="unit_price")
     cut = data.draw(st.integers(0, len(rows)))
@@ -125,9 +123,7 @@ def test_splitting_leaves_no_trace(
 
 @settings(max_examples=25, deadline=None)
 @given(lines=LINES, day=st.integers(0, 4))
-def test_splitting_between_days_leaves_no_trace(
-    lines: list[Line], day: int
-) -> None:
+def test_splitting_between_days_leaves_no_trace(lines: list[Line], day: int) -> None:
     """A file split between two days gives the same table where later files replace."""
     rows = frame_of(lines)
     early = rows["date"] < f"2024-01-{1 + day:02}"
@@ -139,9 +135,7 @@ def test_splitting_between_days_leaves_no_trace(
     versions=st.lists(st.tuples(st.integers(0, 2), LINES), min_size=1, max_size=5),
     overlap=st.sampled_from(["replace", "add"]),
 )
-def test_step_by_step_is_as_good_as_at_once(
-    versions: list[tuple[int, list[Line]]], overlap: str
-) -> None:
+def test_step_by_step_is_as_good_as_at_once(versions: list[tuple[int, list[Line]]], overlap: str) -> None:
     """Files written and rewritten with an extraction after each end as one extraction of the last versions.
 
     The look-back reaches over all days and each version holds the first day, so that nothing is kept

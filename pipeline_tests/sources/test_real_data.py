@@ -12,10 +12,10 @@ import pytest
 from contracts import CovariateSource
 from pipeline.engine.outlook import to_outlook
 from pipeline.home import Home
-from pipeline.sources.calendar import build_calendar
-from pipeline_tests.sources.builders import make_tenant
 from pipeline.settings import Settings
+from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales
+from pipeline_tests.sources.builders import make_tenant
 
 FOLDER = os.environ.get("PIPELINE_REAL_DATA")
 pytestmark = pytest.mark.skipif(FOLDER is None, reason="PIPELINE_REAL_DATA names no folder of real sales")

@@ -1,0 +1,93 @@
+"""Which coming days are taken to be closed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.engine.closing import closed_ahead
+from pipeline.engine.observe import lay_out, observe
+from pipeline.engine.panel import Outlook, Panel
+from pipeline_tests.engine.builders import days, on, outlook_of, sold_daily
+
+LENGTH, HORIZON = 7 * 60, 14
+WHOLE = LENGTH + HORIZON
+
+
+def seen(closed: np.ndarray, outlook: Outlook) -> Panel:
+    """Return the panel of a shop of two products that sold nothing on the closed days."""
+    table = sold_daily(np.where(closed, 0.0, np.full((2, LENGTH), 50.0)))
+    return observe(lay_out(table, days(LENGTH)[-1]), outlook)
+
+
+def ahead(closed: np.ndarray, outlook: Outlook) -> list[int]:
+    """Return the days ahead, from 1, that both products are taken to be closed on."""
+    found = closed_ahead(seen(closed, outlook), outlook, HORIZON)
+    assert found.shape == (2, HORIZON)
+    np.testing.assert_array_equal(found[0], found[1])
+    return (np.flatnonzero(found[0]) + 1).tolist()
+
+
+def test_nothing_is_closed_without_a_reason() -> None:
+    """A shop that was open every day will be."""
+    assert ahead(np.zeros(LENGTH, bool), outlook_of(WHOLE)) == []
+
+
+def test_configured_days_are_closed() -> None:
+    """Days that the configuration closes are closed ahead, and no others."""
+    assert ahead(np.zeros(LENGTH, bool), outlook_of(WHOLE, closed=on(WHOLE, 5, LENGTH, LENGTH + 9))) == [1, 10]
+
+
+def test_the_weekday_off_is_learnt() -> None:
+    """A shop that was closed on the Sundays of the last weeks will be on the next ones."""
+    closed = np.arange(LENGTH) % 7 == 6
+    assert ahead(closed, outlook_of(WHOLE)) == [7, 14]
+
+
+def test_a_weekday_off_of_long_ago_is_forgotten() -> None:
+    """What was closed until nine weeks ago and open since will be open."""
+    closed = (np.arange(LENGTH) % 7 == 6) & (np.arange(LENGTH) < LENGTH - 63)
+    assert ahead(closed, outlook_of(WHOLE)) == []
+
+
+def test_half_of_the_weekdays_closed_is_not_mostly() -> None:
+    """A weekday that was closed every second week is open ahead: a loaf too many beats a shut door."""
+    closed = np.arange(LENGTH) % 14 == 6
+    assert ahead(closed, outlook_of(WHOLE)) == []
+
+
+def test_the_holiday_is_learnt_from_its_past_days() -> None:
+    """A holiday that the shop was closed on is closed ahead; one that it opened on is open."""
+    outlook = outlook_of(
+        WHOLE, holidays={"Closed": on(WHOLE, 100, LENGTH + 2), "Open": on(WHOLE, 150, LENGTH + 4)}
+    )
+    assert ahead(on(LENGTH, 100), outlook) == [3]
+
+
+def test_a_holiday_that_never_was_is_open() -> None:
+    """A holiday without a past day in the history says nothing."""
+    assert ahead(np.zeros(LENGTH, bool), outlook_of(WHOLE, holidays={"New": on(WHOLE, LENGTH + 2)})) == []
+
+
+def test_an_unknown_day_is_no_evidence() -> None:
+    """Silence that nothing explains closes no day ahead."""
+    closed = on(LENGTH, LENGTH - 8, LENGTH - 22)
+    assert ahead(closed, outlook_of(WHOLE)) == []
+
+
+def test_shops_are_closed_apart() -> None:
+    """A weekday off of one shop does not close another."""
+    sold = np.full((2, LENGTH), 50.0)
+    sold[0, 6::7] = 0
+    table = sold_daily(sold)
+    table["location_id"] = table["product_id"]
+    outlook = outlook_of(WHOLE)
+    found = closed_ahead(observe(lay_out(table, days(LENGTH)[-1]), outlook), outlook, HORIZON)
+    assert [np.flatnonzero(row).tolist() for row in found] == [[6, 13], []]
+
+
+def test_one_closed_week_is_no_rule() -> None:
+    """A single observed day of a weekday decides nothing."""
+    panel = seen(np.zeros(LENGTH, bool), outlook_of(WHOLE)).take([0])
+    week = Panel(panel.products, panel.dates[:9], panel.quantity[:, :9].copy(), panel.status[:, :9].copy())
+    week.quantity[0, 5], week.status[0, 5] = np.nan, 3
+    assert not closed_ahead(week, outlook_of(WHOLE), HORIZON).any()

@@ -288,7 +288,7 @@ class _Context(SpawnContext):
     def __init__(self) -> None:
         self.made: list[_Process] = []
 
-    def Process(self, **options: Any) -> _Process:  # type: ignore[override]  # noqa: ANN401
+    def Process(self, **options: Any) -> _Process:  # type: ignore[override]
         """Make a process, as the class of this name does in other contexts."""
         self.made.append(_Process(**options))
         return self.made[-1]

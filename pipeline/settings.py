@@ -76,13 +76,17 @@ class Settings(BaseSettings):
     retrain_after_days: int = Field(28, ge=1, description="Whole data days after which a model is due.")
     retrain_after_new_days: int = Field(14, ge=1, description="New observed days after which a product is due.")
     retrain_cron: str = Field("0 2 * * 1", description="Cron of the weekly retraining, UTC.")
+    dagster_history_days: int = Field(60, ge=7, description="Days that Dagster keeps finished runs and their events.")
+    purge_cron: str = Field("30 3 * * *", description="Cron of the purge of Dagster's history, UTC.")
     watch_interval_seconds: int = Field(60, ge=5, description="Seconds between looks for new sales files.")
     max_feature_rows: int = Field(2_000_000, ge=1, description="Rows of the features table; older days are left out.")
     workers: int | None = Field(None, ge=1, description="Worker processes a job; cores / MAX_CONCURRENT_JOBS if unset.")
     task_timeout_seconds: float = Field(600, gt=0, description="Seconds that one worker task may take.")
     seed: int = Field(20_240_101, ge=0, description="Seed of everything random.")
 
-    @field_validator("prophet_weekly_seasonality", "prophet_yearly_seasonality", "prophet_daily_seasonality", mode="before")
+    @field_validator(
+        "prophet_weekly_seasonality", "prophet_yearly_seasonality", "prophet_daily_seasonality", mode="before"
+    )
     @classmethod
     def _lower_case(cls, value: object) -> object:
         return str(value).lower() if isinstance(value, str | bool) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -42,6 +43,14 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
         return pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{what}: {path} cannot be read: {error}") from error
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows as plain dictionaries; a missing value is None."""
+    plain = frame.astype(object)
+    return [
+        {str(name): value for name, value in row.items()} for row in plain.mask(plain.isna(), None).to_dict("records")
+    ]
 
 
 def described(name: str, version: str, path: Path, frame: pd.DataFrame, keys: tuple[str, ...]) -> DatasetMetadata:

@@ -39,12 +39,16 @@ def run_job(tenant_id: str, job: str = "train_and_forecast", config: Mapping[str
     from pipeline.definitions import defs
 
     with dg.DagsterInstance.get() as instance:
-        result = defs().get_job_def(job).execute_in_process(
-            run_config={**QUIET, **(config or {})},
-            instance=instance,
-            partition_key=tenant_id,
-            raise_on_error=False,
-            tags={"cause": "command line", "tenant": tenant_id},
+        result = (
+            defs()
+            .get_job_def(job)
+            .execute_in_process(
+                run_config={**QUIET, **(config or {})},
+                instance=instance,
+                partition_key=tenant_id,
+                raise_on_error=False,
+                tags={"cause": "command line", "tenant": tenant_id},
+            )
         )
     return RunResult(result.run_id, result.success, tuple(_errors(result.all_events)))
 

@@ -24,7 +24,7 @@ def show_(
 
     `expected` is the mean; nine days of ten fall between `low` and `high`.
     """
-    from pipeline.tables import read_table
+    from pipeline.tables import read_table, records
 
     installation = prepared()
     tenant_id = one_tenant(installation, tenant)
@@ -33,7 +33,9 @@ def show_(
     if product is not None:
         chosen = frame[frame["product_id"] == product]
         if chosen.empty:
-            raise ConfigurationError(f"{tenant_id} has no forecast of {product!r}; products are listed without --product")
+            raise ConfigurationError(
+                f"{tenant_id} has no forecast of {product!r}; products are listed without --product"
+            )
         chosen = chosen if date is None else chosen[chosen["date"] == _day(date)]
         title = f"{product}, from sales up to {frame['origin'].iloc[0]}"
     else:
@@ -46,14 +48,14 @@ def show_(
     key = "date" if product else "product_id"
     rows = [
         {
-            key: getattr(row, key),
-            "expected": round(row.y_hat, 1),
-            "low": round(row.lower, 1),
-            "high": round(row.upper, 1),
-            "from": row.rung if not row.stale else f"{row.rung} (stale)",
-            "version": row.model_version,
+            key: row[key],
+            "expected": round(row["y_hat"], 1),
+            "low": round(row["lower"], 1),
+            "high": round(row["upper"], 1),
+            "from": row["rung"] if not row["stale"] else f"{row['rung']} (stale)",
+            "version": row["model_version"],
         }
-        for row in chosen.itertuples()
+        for row in records(chosen)
     ]
     show(rows, False, title, right=("expected", "low", "high"), empty="no forecast for that day")
 

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from contracts import Metrics
 from pipeline.commands.shared import AsJson, WhichTenant, one_tenant, prepared, show
+from pipeline.installation import Installation
 
 app = typer.Typer(help="List, show and verify registered models.", no_args_is_help=True)
 Product = Annotated[str | None, typer.Option("--product", help="Product id.")]
@@ -60,17 +62,27 @@ def show_(
         include={"product_id", "version", "origin", "demand_class", "data_days", "evaluation", "code_version", "job_id"}
     )
     show([{"": name, "value": value} for name, value in facts.items()], False, f"Model of {product}")
-    lines = [("combination", None, manifest.metrics), ("seasonal naive", None, manifest.naive_metrics)]
+    lines: list[tuple[str, float | None, Metrics]] = [
+        ("combination", None, manifest.metrics),
+        ("seasonal naive", None, manifest.naive_metrics),
+    ]
     lines += [(m.family, m.weight, m.metrics) for m in manifest.members]
     figures = ("mae", "rmse", "wape", "mase", "rmsse", "bias", "coverage")
     show(
-        [{"family": name, "weight": weight, **metrics.model_dump(include=set(figures))} for name, weight, metrics in lines],
+        [
+            {"family": name, "weight": weight, **metrics.model_dump(include=set(figures))}
+            for name, weight, metrics in lines
+        ],
         False,
         "Errors out of sample",
         right=("weight", *figures),
     )
     show(
-        [{"file": f"{m.family}/{ref.name}", "bytes": ref.bytes, "sha256": ref.sha256} for m in manifest.members for ref in m.files],
+        [
+            {"file": f"{m.family}/{ref.name}", "bytes": ref.bytes, "sha256": ref.sha256}
+            for m in manifest.members
+            for ref in m.files
+        ],
         False,
         "Files",
         right=("bytes",),
@@ -101,11 +113,9 @@ def verify(tenant: WhichTenant = None, product: Product = None, as_json: AsJson 
         raise typer.Exit(1)
 
 
-def _version(installation: object, tenant_id: str, product: str) -> str:
+def _version(installation: Installation, tenant_id: str, product: str) -> str:
     from pipeline.errors import NotRegisteredError
-    from pipeline.installation import Installation
 
-    assert isinstance(installation, Installation)
     in_use = installation.registry.models(tenant_id, product, True, 1)
     found = in_use or installation.registry.models(tenant_id, product, None, 1)
     if not found:

@@ -19,7 +19,9 @@ __all__ = ["RunResult", "show_results"]
 def show_results(installation: Installation, results: Mapping[str, RunResult], as_json: bool) -> None:
     """Print each tenant's outcome."""
     rows = [_row(installation, tenant_id, result) for tenant_id, result in results.items()]
-    show(rows, as_json, "Results (WAPE: units forecast wrong for each unit sold, out of sample)", right=list(rows[0])[1:])
+    show(
+        rows, as_json, "Results (WAPE: units forecast wrong for each unit sold, out of sample)", right=list(rows[0])[1:]
+    )
     if as_json:
         return
     for tenant_id, result in results.items():

@@ -120,5 +120,3 @@ def _refuse_alone(**options: str | None) -> None:
     given = [f"--{name}" for name, value in options.items() if value is not None]
     if given:
         raise ConfigurationError(f"{', '.join(given)} describes a sales file: give it with --sales PATH")
-
-

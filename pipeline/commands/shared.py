@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ def prepared() -> Installation:
     A DAGSTER_HOME that the environment sets is respected: the instance may be shared, or PostgreSQL.
     """
     installation = Installation(get_settings())
+    logging.basicConfig(level=installation.settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.environ["PIPELINE_HOME"] = str(installation.home.root)
     if not os.environ.get("DAGSTER_HOME"):
         folder = installation.home.dagster
@@ -68,7 +70,11 @@ def one_tenant(installation: Installation, tenant_id: str | None) -> str:
 
 
 def show(
-    rows: Sequence[Mapping[str, Any]], as_json: bool, title: str, right: Sequence[str] = (), empty: str = "nothing to show"
+    rows: Sequence[Mapping[str, Any]],
+    as_json: bool,
+    title: str,
+    right: Sequence[str] = (),
+    empty: str = "nothing to show",
 ) -> None:
     """Print rows as a table that fits the terminal, or as JSON.
 

@@ -30,4 +30,4 @@ class InstallationResource(dg.ConfigurableResource):  # type: ignore[type-arg]  
 @dg.definitions
 def resources() -> dg.Definitions:
     """Bind the resource under the name that the assets ask for."""
-    return dg.Definitions(resources={"installation": InstallationResource()})
+    return dg.Definitions(resources={"installation": InstallationResource(pipeline_home=None)})

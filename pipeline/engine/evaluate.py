@@ -101,9 +101,7 @@ def at_origin(task: Task) -> OriginForecasts:
     )
 
 
-def forecast_with(
-    name: str, panel: Panel, able: Bools, task: Task
-) -> tuple[Floats, dict[tuple[str, str], str]]:
+def forecast_with(name: str, panel: Panel, able: Bools, task: Task) -> tuple[Floats, dict[tuple[str, str], str]]:
     """Return (n, h) units of one family, and its faults; a failing product gets a NaN row and harms no other."""
     made = np.full((len(panel.products), task.horizon), np.nan)
     rows = np.flatnonzero(able)
@@ -118,9 +116,7 @@ def forecast_with(
     return made, {}
 
 
-def _one_by_one(
-    name: str, panel: Panel, rows: np.ndarray, task: Task
-) -> tuple[Floats, dict[tuple[str, str], str]]:
+def _one_by_one(name: str, panel: Panel, rows: np.ndarray, task: Task) -> tuple[Floats, dict[tuple[str, str], str]]:
     made, faults = np.full((len(panel.products), task.horizon), np.nan), {}
     for row in rows:
         alone = np.arange(len(panel.products)) == row
@@ -138,18 +134,18 @@ def _fit_and_predict(name: str, panel: Panel, task: Task) -> Floats:
 def _taking_part(panel: Panel, task: Task) -> Bools:
     """Products with enough days; with `active_days`, days count from the first row, and recent sales are needed."""
     if not task.active_days:
-        return panel.observed.sum(axis=1) >= task.min_days
+        return np.asarray(panel.observed.sum(axis=1) >= task.min_days)
     sold = (np.nan_to_num(panel.quantity[:, -90:]) > 0).sum(axis=1)
     stop = len(panel.dates)
     first = np.where(task.sales.present[:, :stop].any(axis=1), task.sales.present[:, :stop].argmax(axis=1), stop)
-    return (stop - first >= task.min_days) & (sold >= task.active_days)
+    return np.asarray((stop - first >= task.min_days) & (sold >= task.active_days))
 
 
 def _actual(task: Task, products: tuple[str, ...]) -> Floats:
     """(n, h) what came true; with `zeros_count` every day without sales is zero, whatever the reason."""
     last = min(task.origin + pd.Timedelta(days=task.horizon), task.sales.dates[-1])
     later = observe(task.sales, task.outlook, last)
-    rows = pd.Index(later.products).get_indexer(list(products))
+    rows = pd.Index(later.products).get_indexer(pd.Index(products))
     start = int(later.dates.searchsorted(task.origin, side="right"))
     seen = later.quantity[rows, start:]
     if task.zeros_count:
@@ -159,9 +155,7 @@ def _actual(task: Task, products: tuple[str, ...]) -> Floats:
     return actual
 
 
-def with_intervals(
-    scored: Sequence[OriginForecasts], *, strictly_earlier: bool = False
-) -> list[OriginForecasts]:
+def with_intervals(scored: Sequence[OriginForecasts], *, strictly_earlier: bool = False) -> list[OriginForecasts]:
     """Return the origins with quantiles that no error of their own went into.
 
     Those of earlier origins are used alone where there are two at least, or `strictly_earlier` is asked

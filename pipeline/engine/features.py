@@ -155,7 +155,8 @@ def _temporal(past: Floats) -> Floats:
 def _mean(block: Floats) -> Floats:
     """(n,) mean of the observed values of each row; NaN where there is none."""
     seen = np.isfinite(block)
-    return np.where(seen, block, 0.0).sum(axis=1) / np.where(seen.any(axis=1), seen.sum(axis=1), np.nan)
+    count = np.where(seen.any(axis=1), seen.sum(axis=1), np.nan)
+    return np.asarray(np.where(seen, block, 0.0).sum(axis=1) / count)
 
 
 def _days_since_sale(past: Floats) -> Floats:
@@ -198,7 +199,7 @@ def _aligned(panel: Panel, outlook: Outlook) -> Floats:
     """(covariates, n, t): the covariates by product in the order of the panel's products."""
     if not outlook.by_product:
         return np.empty((0, len(panel.products), len(outlook.dates)))
-    row = pd.Index(outlook.products).get_indexer(list(panel.products))
+    row = pd.Index(outlook.products).get_indexer(pd.Index(panel.products))
     stacked = np.array(list(outlook.by_product.values()))
     return np.where((row >= 0)[None, :, None], stacked[:, row], np.nan)
 

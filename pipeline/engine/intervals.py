@@ -38,7 +38,7 @@ def product_scale(seasonal_difference: Floats, level: Floats) -> Floats:
 def spread(scale: Floats, y_hat: Floats) -> Floats:
     """Return (n, h) units of one scaled error: the product's scale, larger on busier days."""
     usual = np.maximum(y_hat.mean(axis=1, keepdims=True), 1e-9)
-    return scale[:, None] * np.sqrt(np.clip(y_hat / usual, *BUSY_LIMITS))
+    return np.asarray(scale[:, None] * np.sqrt(np.clip(y_hat / usual, *BUSY_LIMITS)))
 
 
 def calibrate(
@@ -99,7 +99,14 @@ def _bands(blocks: Sequence[Floats], borrowed: tuple[IntervalBand, ...] | None) 
 
 
 def _conformal(errors: Floats, level: float) -> float:
-    """Quantile with the finite-sample correction, outwards on either side."""
+    """Quantile with the finite-sample correction, outwards on either side.
+
+    So few errors that their correction leaves the sample do not reach into the tail: there the quantile is
+    at least as far out as where nothing was scored.
+    """
     n = len(errors)
     rank = np.ceil((n + 1) * level) if level >= 0.5 else np.floor((n + 1) * level)
-    return float(np.sort(errors)[int(np.clip(rank, 1, n)) - 1])
+    found = float(np.sort(errors)[int(np.clip(rank, 1, n)) - 1])
+    if 1 <= rank <= n:
+        return found
+    return max(found, FALLBACK[level]) if level >= 0.5 else min(found, FALLBACK[level])

@@ -28,7 +28,8 @@ def measure(
         forecast: units, the same shape.
         scale: mean absolute seasonal difference of the history, broadcast to the shape, for MASE.
         squared_scale: mean squared seasonal difference, for RMSSE.
-        lower, upper: the interval, for coverage.
+        lower: lower end of the interval, the same shape, for coverage.
+        upper: upper end.
 
     MASE and RMSSE (Hyndman and Koehler 2006) divide by the history's errors of the seasonal naive of lag 7.
     """

@@ -20,6 +20,7 @@ SILENCE_UNITS = 10.0
 """Units on a usual day from which a shop's day without any sale is no chance: Poisson e^-10."""
 SEASON = 7
 NEIGHBOUR_WEEKS = 8
+MOSTLY = 0.5
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,9 @@ def _known_closed(outlook: Outlook, dates: pd.DatetimeIndex) -> Bools:
 def _weekday_closed(silent: Bools) -> Bools:
     """Days whose weekday was silent in at least half of the neighbouring weeks on both sides."""
     weeks = range(-NEIGHBOUR_WEEKS, NEIGHBOUR_WEEKS + 1)
-    shifted = [_shift(silent.astype(float), SEASON * k) for k in weeks if k]
-    return np.nanmean(np.vstack([np.full(len(silent), 0.0), *shifted]), axis=0) >= 0.5
+    same = np.vstack([_shift(silent.astype(float), SEASON * k) for k in weeks if k])
+    seen = np.isfinite(same).sum(axis=0)
+    return np.asarray((seen > 0) & (np.nansum(same, axis=0) >= MOSTLY * seen))
 
 
 def _shift(values: Floats, by: int) -> Floats:

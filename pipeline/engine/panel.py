@@ -76,9 +76,7 @@ class Panel:
         stop = int(self.dates.searchsorted(origin, side="right"))
         if stop == 0:
             raise EngineError(f"origin {origin.date()} lies before the first day {self.dates[0].date()}")
-        return replace(
-            self, dates=self.dates[:stop], quantity=self.quantity[:, :stop], status=self.status[:, :stop]
-        )
+        return replace(self, dates=self.dates[:stop], quantity=self.quantity[:, :stop], status=self.status[:, :stop])
 
     def take(self, rows: Sequence[int] | Ints | Bools) -> Panel:
         """Return the panel of some products, by row number or mask."""
@@ -115,7 +113,7 @@ class Outlook:
         """Return the outlook with the by-product covariates of some products alone."""
         if not self.by_product:
             return self
-        rows = pd.Index(self.products).get_indexer(list(products))
+        rows = pd.Index(self.products).get_indexer(pd.Index(products))
         if (rows < 0).any():
             missing = [p for p, row in zip(products, rows, strict=True) if row < 0]
             raise EngineError(f"the outlook has no row for {missing[0]!r} and {len(missing) - 1} more")

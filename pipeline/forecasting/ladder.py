@@ -9,18 +9,19 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from contracts import ForecastRow, ModelManifest, Rung
+from contracts import DemandClass, ForecastRow, IntervalBand, ModelManifest, Rung
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.families import FAMILIES, Recipe
 from pipeline.engine.intervals import calibrate, lay, product_scale, quantiles, spread
 from pipeline.engine.metrics import seasonal_scales
-from pipeline.engine.panel import Floats
+from pipeline.engine.panel import Bools, Floats
 from pipeline.errors import PipelineError
 from pipeline.forecasting.members import predict_all
 from pipeline.registry.records import ModelRecord
 from pipeline.registry.registry import Registry
 from pipeline.registry.store import ArtefactStore
 from pipeline.settings import Settings
+from pipeline.tables import records
 from pipeline.tenant_data import TenantData
 
 NAIVE_WEEKS = 12
@@ -61,12 +62,12 @@ class Ladder:
             product for product, gone in zip(panel.products, self.data.demand.discontinued, strict=True) if not gone
         ]
         lines: dict[str, Line] = {}
-        for rung, records in (
+        for rung, models in (
             (Rung.CHAMPION, self.registry.champions(tenant_id)),
             (Rung.PREVIOUS_CHAMPION, self.registry.previous_champions(tenant_id)),
         ):
             missing = [product for product in wanted if product not in lines]
-            lines |= self._from_models(rung, {p: records[p] for p in missing if p in records})
+            lines |= self._from_models(rung, {p: models[p] for p in missing if p in models})
         for product in wanted:
             if product not in self.reasons and product not in lines:
                 self._note(product, "no model is in use")
@@ -80,9 +81,9 @@ class Ladder:
     def _note(self, product: str, reason: str) -> None:
         self.reasons.setdefault(product, []).append(reason)
 
-    def _from_models(self, rung: Rung, records: Mapping[str, ModelRecord]) -> dict[str, Line]:
+    def _from_models(self, rung: Rung, models: Mapping[str, ModelRecord]) -> dict[str, Line]:
         manifests = {}
-        for product, record in records.items():
+        for product, record in models.items():
             try:
                 manifests[product] = self.registry.manifest(record.tenant_id, product, record.version)
             except PipelineError as error:
@@ -111,7 +112,7 @@ class Ladder:
         row_of = {product: row for row, product in enumerate(self.data.panel.products)}
         rows = np.array([row_of[product] for product in products], np.int64)
         panel, horizon = self.data.panel.take(rows), self.settings.horizon_days
-        able = panel.observed.any(axis=1)
+        able: Bools = np.asarray(panel.observed.any(axis=1))
         panel, rows = panel.take(able), rows[able]
         if not len(rows):
             return {}
@@ -127,7 +128,7 @@ class Ladder:
             for i, product in enumerate(panel.products)
         }
 
-    def _naive_bands(self) -> dict:
+    def _naive_bands(self) -> dict[DemandClass | None, tuple[IntervalBand, ...]]:
         """Bands from the naive's own errors over the last weeks, over all products of the tenant."""
         panel, horizon, errors = self.data.panel, self.settings.horizon_days, []
         difference, _ = seasonal_scales(panel)
@@ -172,9 +173,4 @@ def _last_forecast(
     ahead = pd.to_datetime(previous["date"])
     keep = previous["product_id"].isin(products) & (ahead > origin) & (ahead <= origin + pd.Timedelta(days=horizon))
     stale = {"rung": Rung.LAST_FORECAST, "stale": True, "reason": "no other rung holds; the last good forecast"}
-    records = previous[keep].to_dict("records")
-    return [ForecastRow.model_validate(_plain(record) | stale) for record in records]
-
-
-def _plain(record: Mapping[str, object]) -> dict[str, object]:
-    return {str(k): None if v is None or (isinstance(v, float) and np.isnan(v)) else v for k, v in record.items()}
+    return [ForecastRow.model_validate(row | stale) for row in records(previous[keep])]

@@ -137,11 +137,11 @@ def deviations(units: Floats) -> Floats:
     of the median, as for a count, so that a steady product's ordinary days are not called outliers.
     """
     series = pd.Series(units)
-    window = {"window": 2 * NEIGHBOURS + 1, "center": True, "min_periods": 14}
-    median = series.rolling(**window).median()
-    spread = 1.4826 * (series - median).abs().rolling(**window).median()
+    around, least = 2 * NEIGHBOURS + 1, NEIGHBOURS // 2
+    median = series.rolling(around, center=True, min_periods=least).median()
+    spread = 1.4826 * (series - median).abs().rolling(around, center=True, min_periods=least).median()
     unit = np.maximum(spread, np.sqrt(np.maximum(median, 1.0)))
-    return ((series - median).abs() / unit).fillna(0.0).to_numpy(float)
+    return np.asarray(((series - median).abs() / unit).fillna(0.0), float)
 
 
 def _of_report(

@@ -135,7 +135,7 @@ def _sqlite(url: URL, settings: Settings) -> Engine:
     return engine
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # The driver would begin late, and never before DDL.
     connection.execute("PRAGMA foreign_keys = ON")
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
@@ -154,7 +154,7 @@ def _alembic() -> Config:
     return config
 
 
-def _scripts() -> Any:  # noqa: ANN401 - Alembic is imported late
+def _scripts() -> Any:
     from alembic.script import ScriptDirectory
 
     return ScriptDirectory.from_config(_alembic())

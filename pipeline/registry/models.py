@@ -14,7 +14,7 @@ from pipeline.keys import slug
 from pipeline.registry.manifests import artefact_rows, metric_rows, model_row, read_manifest
 from pipeline.registry.records import ModelRecord
 from pipeline.registry.repository import AnySelect, Repository, columns_of, insert_into, require_job
-from pipeline.registry.tables import Artefact, PerformanceMetric, TrainedModel
+from pipeline.registry.tables import Artefact, PerformanceMetric, PromotionDecision, TrainedModel
 
 VERSION_FORMAT = "%Y%m%d_%H%M%S"
 _FIELDS = tuple(field.name for field in fields(ModelRecord))
@@ -86,15 +86,16 @@ class Models(Repository):
 
     def latest(self, tenant_id: str, model_type: ModelType = ModelType.FORECAST) -> dict[str, ModelRecord]:
         """Return each product's newest version."""
-        newest = (
-            select(TrainedModel.product_key, func.max(TrainedModel.version).label("version"))
-            .where(TrainedModel.tenant_id == tenant_id, TrainedModel.type == model_type)
-            .group_by(TrainedModel.product_key)
-            .subquery()
+        return _by_product(self._records(_newest(tenant_id, model_type)))
+
+    def undecided(self, tenant_id: str, model_type: ModelType = ModelType.FORECAST) -> dict[str, ModelRecord]:
+        """Return each product's newest version about whose promotion nothing was decided yet."""
+        decided = select(PromotionDecision.id).where(
+            PromotionDecision.tenant_id == TrainedModel.tenant_id,
+            PromotionDecision.product_key == TrainedModel.product_key,
+            PromotionDecision.to_version == TrainedModel.version,
         )
-        same = (TrainedModel.product_key == newest.c.product_key) & (TrainedModel.version == newest.c.version)
-        query = select(*_COLUMNS).join(newest, same).where(TrainedModel.tenant_id == tenant_id)
-        return _by_product(self._records(query))
+        return _by_product(self._records(_newest(tenant_id, model_type).where(~decided.exists())))
 
     def champions(self, tenant_id: str, model_type: ModelType = ModelType.FORECAST) -> dict[str, ModelRecord]:
         """Return the model in use of each product that has one."""
@@ -133,6 +134,17 @@ def _of_product(query: AnySelect, tenant_id: str, product_id: str) -> AnySelect:
 
 def _deployed(query: AnySelect, tenant_id: str, model_type: ModelType) -> AnySelect:
     return query.where(TrainedModel.tenant_id == tenant_id, TrainedModel.type == model_type, TrainedModel.deployed)
+
+
+def _newest(tenant_id: str, model_type: ModelType) -> AnySelect:
+    newest = (
+        select(TrainedModel.product_key, func.max(TrainedModel.version).label("version"))
+        .where(TrainedModel.tenant_id == tenant_id, TrainedModel.type == model_type)
+        .group_by(TrainedModel.product_key)
+        .subquery()
+    )
+    same = (TrainedModel.product_key == newest.c.product_key) & (TrainedModel.version == newest.c.version)
+    return select(*_COLUMNS).join(newest, same).where(TrainedModel.tenant_id == tenant_id)
 
 
 def _by_product(records: list[ModelRecord]) -> dict[str, ModelRecord]:

@@ -100,8 +100,8 @@ class Promotions(Repository):
             _deploy(connection, champion, target, moment)
             return _decide(connection, verdict, champion, target.version, moment)
 
-    def promotions(self, tenant_id: str, product_id: str | None = None, limit: int = 100) -> list[Promotion]:
-        """Return a tenant's decisions, of one product or of all, the last first."""
+    def promotions(self, tenant_id: str, product_id: str | None = None, limit: int | None = 100) -> list[Promotion]:
+        """Return a tenant's decisions, of one product or of all, the last first; `limit` None gives every one."""
         query = select(*_COLUMNS).where(PromotionDecision.tenant_id == tenant_id)
         if product_id is not None:
             query = query.where(PromotionDecision.product_key == slug(product_id))

@@ -6,6 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from pipeline.monitoring.findings import HISTORY_CHECKS, REPORT_CHECKS, Finding
 from pipeline.plots import product_plot
 from pipeline.report.content import ForecastDay, ProductLine, TenantReport, Totals
 from pipeline.sources.extract import load_report
-from pipeline.tables import read_table
+from pipeline.tables import read_table, records
 from pipeline.tenant_data import TenantData
 
 HISTORY_DAYS = 120
@@ -33,8 +34,8 @@ class _Sources:
     """Everything about a tenant's products, by product id."""
 
     data: TenantData
-    forecasts: Mapping[str, pd.DataFrame]
-    evaluation: Mapping[str, pd.DataFrame]
+    forecasts: Mapping[str, list[dict[str, Any]]]
+    evaluation: Mapping[str, list[dict[str, Any]]]
     manifests: Mapping[str, ModelManifest]
     ledger: Mapping[str, LedgerRow]
 
@@ -51,8 +52,8 @@ def build_report(installation: Installation, tenant_id: str) -> TenantReport:
     ledger = _last_ledger(installation, tenant_id)
     sources = _Sources(
         data,
-        dict(list(read_table(installation.home.table(tenant_id, "forecasts"), "the forecasts").groupby("product_id"))),
-        dict(list(evaluation.groupby("product_id"))) if not evaluation.empty else {},
+        _by_product(read_table(installation.home.table(tenant_id, "forecasts"), "the forecasts")),
+        _by_product(evaluation),
         _champions(installation, tenant_id),
         ledger,
     )
@@ -72,6 +73,13 @@ def build_report(installation: Installation, tenant_id: str) -> TenantReport:
         extraction=extraction,
         findings=tuple(found),
     )
+
+
+def _by_product(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in records(frame):
+        found.setdefault(row["product_id"], []).append(row)
+    return found
 
 
 def _evaluation(installation: Installation, tenant_id: str) -> pd.DataFrame:
@@ -119,13 +127,10 @@ def _totals(data: TenantData, ledger: Mapping[str, LedgerRow], evaluation: pd.Da
 def _line(sources: _Sources, row: int) -> ProductLine:
     panel, demand = sources.data.panel, sources.data.demand
     product = panel.products[row]
-    forecast = sources.forecasts.get(product, pd.DataFrame())
+    forecast = sources.forecasts.get(product, [])
     manifest, ledger = sources.manifests.get(product), sources.ledger.get(product)
-    rung = "" if forecast.empty else str(forecast["rung"].iloc[0])
-    days = tuple(
-        ForecastDay(pd.Timestamp(r.date).date(), float(r.y_hat), float(r.lower), float(r.upper))
-        for r in forecast.itertuples()
-    )
+    rung = forecast[0]["rung"] if forecast else ""
+    days = tuple(ForecastDay(_day(day["date"]), day["y_hat"], day["lower"], day["upper"]) for day in forecast)
     metrics, naive = (manifest.metrics, manifest.naive_metrics) if manifest else (None, None)
     return ProductLine(
         product_id=product,
@@ -153,13 +158,23 @@ def _champion(manifest: ModelManifest | None, rung: str) -> str:
     return " + ".join(member.family for member in manifest.members if member.weight > 0)
 
 
-def _notes(ledger: LedgerRow | None, forecast: pd.DataFrame, discontinued: bool) -> str:
+def _day(value: Any) -> dt.date:
+    return pd.Timestamp(value).date()
+
+
+def _notes(ledger: LedgerRow | None, forecast: list[dict[str, Any]], discontinued: bool) -> str:
     said = [] if ledger is None or ledger.outcome is Outcome.TRAINED else [ledger.reason]
-    if not forecast.empty and forecast["rung"].iloc[0] != Rung.CHAMPION:
-        said.append(str(forecast["reason"].iloc[0]))
+    if forecast and forecast[0]["rung"] != Rung.CHAMPION:
+        said.append(forecast[0]["reason"])
     if discontinued and not any("discontinued" in one for one in said):
         said.append("discontinued: not forecast")
     return "; ".join(said)
+
+
+def _subtitle(manifest: ModelManifest | None) -> str:
+    if manifest is None or manifest.metrics.wape is None or manifest.naive_metrics.wape is None:
+        return ""
+    return f"WAPE {manifest.metrics.wape:.3f} against {manifest.naive_metrics.wape:.3f} of repeating last week"
 
 
 def _plot(sources: _Sources, row: int, days: tuple[ForecastDay, ...]) -> str:
@@ -168,15 +183,15 @@ def _plot(sources: _Sources, row: int, days: tuple[ForecastDay, ...]) -> str:
     units = panel.quantity[row, -HISTORY_DAYS:]
     if not np.isfinite(units).any() and not days:
         return ""
-    past = sources.evaluation.get(product, pd.DataFrame())
+    past = [day for day in sources.evaluation.get(product, []) if day["y_hat"] is not None]
     dates = [day.date() for day in panel.dates[-HISTORY_DAYS:]]
     return product_plot(
         list(zip(dates, (float(v) for v in units), strict=True)),
-        [(pd.Timestamp(r.date).date(), float(r.y_hat)) for r in past.itertuples()],
+        [(_day(day["date"]), day["y_hat"]) for day in past],
         [day.date for day in days],
         [day.y_hat for day in days],
         [day.lower for day in days],
         [day.upper for day in days],
         title=panel.name[row] or product,
-        subtitle="",
+        subtitle=_subtitle(sources.manifests.get(product)),
     )

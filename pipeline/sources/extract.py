@@ -7,12 +7,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from contracts import ExtractionReport, FileSource, Tenant
 from pipeline.errors import ConfigurationError, DataError, SourceNotFoundError
-from pipeline.home import Home
+from pipeline.home import Home, write_atomically
 from pipeline.settings import Settings
 from pipeline.sources import store
 from pipeline.sources.due import Job, Reading, cutoff, read_due
@@ -25,7 +26,16 @@ from pipeline.sources.state import FileState, State, ranks, rules_of
 from pipeline.sources.store import load_report, load_sales
 from pipeline.sources.values import as_text
 
-__all__ = ["Extraction", "extract_sales", "load_report", "load_sales", "source_fingerprint", "tenants_named"]
+__all__ = [
+    "Extraction",
+    "extract_sales",
+    "load_report",
+    "load_sales",
+    "remember",
+    "source_fingerprint",
+    "taken_in",
+    "tenants_named",
+]
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,21 @@ def source_fingerprint(tenant: Tenant) -> str:
         except SourceNotFoundError:
             listing.append("absent")  # Its coming is a change; its absence is for the calendar to report.
     return hashlib.sha256(json.dumps(listing, default=vars).encode()).hexdigest()
+
+
+def remember(home: Home, tenant_id: str, fingerprint: str) -> None:
+    """Note that the sales of this fingerprint have been taken in."""
+    write_atomically(_remembered(home, tenant_id), fingerprint.encode())
+
+
+def taken_in(home: Home, tenant_id: str) -> str | None:
+    """Return the fingerprint of the files that were last taken in, None where there were none yet."""
+    path = _remembered(home, tenant_id)
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _remembered(home: Home, tenant_id: str) -> Path:
+    return home.tenant(tenant_id) / "source_fingerprint"
 
 
 def tenants_named(source: FileSource) -> list[str]:

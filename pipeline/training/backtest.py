@@ -97,8 +97,8 @@ def _origins(sales: Ledgered, span: Span) -> Sequence[pd.Timestamp]:
     folds = [end - step * k for k in range(span.folds, 0, -1)]
     if folds[0] < earliest:
         raise DataError(
-            f"{span.folds} folds of {span.horizon} days need sales from {(folds[0] - earliest).days * -1} days earlier: "
-            f"they begin on {sales.dates[0].date()} and end on {end.date()}; ask for fewer --folds"
+            f"{span.folds} folds of {span.horizon} days need {(earliest - folds[0]).days} more days of sales: "
+            f"these begin on {sales.dates[0].date()} and end on {end.date()}; ask for fewer --folds"
         )
     before = [folds[0] - step * k for k in range(CALIBRATION_ORIGINS, 0, -1)]
     return [origin for origin in before if origin >= earliest] + folds

@@ -165,5 +165,3 @@ def faults_of(scored: Sequence[OriginForecasts], product: str) -> tuple[str, ...
         if where == product
     }
     return tuple(sorted(found))
-
-

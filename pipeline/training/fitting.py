@@ -78,12 +78,10 @@ def fit_pooled(task: PooledTask) -> PooledFit:
         FamilyError: the panel cannot carry it, or the files are not what they should be.
     """
     started, family = time.perf_counter(), FAMILIES[task.family]
-    if task.files is None:
-        fitted = family.fit(task.panel, task.outlook, task.recipe)
-    else:
-        fitted = family.from_files(task.files)
+    known = task.files
+    fitted = family.from_files(known) if known else family.fit(task.panel, task.outlook, task.recipe)
     forecasts = fitted.predict(task.panel, task.outlook, task.horizon)
-    return PooledFit(task.files or fitted.to_files(), forecasts, time.perf_counter() - started)
+    return PooledFit(known or fitted.to_files(), forecasts, time.perf_counter() - started)
 
 
 def fit_product(task: ProductTask) -> Fits:

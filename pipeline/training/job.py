@@ -45,9 +45,7 @@ class Job:
 
 
 @contextmanager
-def training_job(
-    installation: Installation, data: TenantData, plan: Sequence[PlanRow], order: Order
-) -> Iterator[Job]:
+def training_job(installation: Installation, data: TenantData, plan: Sequence[PlanRow], order: Order) -> Iterator[Job]:
     """Open a job for a tenant's plan, under the tenant's lock, and close it when the block ends.
 
     Raises:
@@ -77,12 +75,32 @@ def training_job(
         )
         job = Job(trainer, plan)
         try:
-            yield job
+            with profiled(installation, job_id):
+                yield job
         except BaseException as error:
             text = f"{type(error).__name__}: {error}"
             installation.registry.finish_job(job_id, JobStatus.FAILED, counts=_counts(job), error=text)
             raise
         installation.registry.finish_job(job_id, JobStatus.COMPLETED, counts=_counts(job))
+
+
+@contextmanager
+def profiled(installation: Installation, job_id: str) -> Iterator[None]:
+    """Write a profile of the block under `profiles/` where ENABLE_PROFILING asks for it; read it with pstats."""
+    if not installation.settings.enable_profiling:
+        yield
+        return
+    import cProfile
+
+    place = installation.home.root / "profiles" / f"{job_id}.prof"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        yield
+    finally:
+        profile.disable()
+        profile.dump_stats(place)
 
 
 def close_interrupted(installation: Installation, tenant_id: str) -> None:

@@ -94,7 +94,7 @@ def _row(
     )
 
 
-def _cause(
+def _cause(  # noqa: PLR0911 - a list of causes, the first that holds
     product: str, model: ModelRecord | None, known: _Known, settings: Settings, occasion: Occasion
 ) -> tuple[Cause | None, str]:
     if occasion.requested is not None:

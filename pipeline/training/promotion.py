@@ -68,9 +68,7 @@ def undecided(registry: Registry, tenant_id: str) -> list[ModelManifest]:
     Raises:
         IntegrityError: a manifest was changed after it was registered.
     """
-    decided = {(one.product_id, one.to_version) for one in registry.promotions(tenant_id, limit=None)}
     return [
         registry.manifest(tenant_id, product, record.version)
-        for product, record in registry.latest(tenant_id).items()
-        if (product, record.version) not in decided
+        for product, record in registry.undecided(tenant_id).items()
     ]

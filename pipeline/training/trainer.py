@@ -109,13 +109,11 @@ class Trainer:
         """
         origins = Origins(self.data, self.home.tenant(self.data.tenant.id) / "evaluated", self.settings)
         shared = self._pooled_tasks()
-        waiting: list[TaskOutcome[Work, Result]] = []
+        waiting: list[tuple[str, TaskOutcome[Work, Result]]] = []
         done = 0
         self.progress(EVALUATING, *origins.progress)
-        tasks = chain(origins.missing, shared, self._product_tasks(due))
-        outcomes = map_unordered(
-            perform, tasks, workers=self.workers, timeout=self.settings.task_timeout_seconds
-        )
+        tasks: Iterator[Work] = chain(origins.missing, shared, self._product_tasks(due))
+        outcomes = map_unordered(perform, tasks, workers=self.workers, timeout=self.settings.task_timeout_seconds)
         for outcome in outcomes:
             self._take(outcome, origins, waiting)
             if origins.missing or len(self._pooled) + len(self._lost) < len(shared):
@@ -123,17 +121,20 @@ class Trainer:
             if not self.evaluation.scored:
                 self.evaluation = origins.evaluation()
             while waiting:
-                product = waiting.pop(0)
-                yield self._finish(due[product.task.product], product)
+                product, fitted = waiting.pop(0)
+                yield self._finish(due[product], fitted)
                 done += 1
                 self.progress(TRAINING, done, len(due))
 
     def _take(
-        self, outcome: TaskOutcome[Work, Result], origins: Origins, waiting: list[TaskOutcome[Work, Result]]
+        self,
+        outcome: TaskOutcome[Work, Result],
+        origins: Origins,
+        waiting: list[tuple[str, TaskOutcome[Work, Result]]],
     ) -> None:
         """Put an outcome where it belongs; a lost origin ends the training, a lost pooled fit only itself."""
         if isinstance(outcome.task, ProductTask):
-            waiting.append(outcome)
+            waiting.append((outcome.task.product, outcome))
         elif isinstance(outcome.task, PooledTask):
             self._keep_pooled(outcome.task, outcome)
         elif isinstance(outcome.value, OriginForecasts):
@@ -210,17 +211,18 @@ class Trainer:
         reason = row.reason if not fits.faults else f"{row.reason}; without {', '.join(sorted(fits.faults))}"
         done = self._settle(row, Outcome.TRAINED, reason, manifest=manifest)
         own = {name: fit.forecasts[row.product_id] for name, fit in pooled.items()} | dict(fits.forecasts)
-        return replace(done, **self._ahead(manifest, own))
+        y_hat, ahead = self._ahead(manifest, own)
+        return replace(done, y_hat=y_hat, ahead=ahead)
 
-    def _ahead(self, manifest: ModelManifest, forecasts: Mapping[str, Floats]) -> dict[str, Floats]:
-        """The model's own forecast from its origin, to be looked at."""
+    def _ahead(self, manifest: ModelManifest, forecasts: Mapping[str, Floats]) -> tuple[Floats | None, Floats | None]:
+        """The model's own forecast from its origin, to be looked at: (h,) mean and (levels, h) quantiles."""
         members = [m.weight * forecasts[m.family] for m in manifest.members if m.family in forecasts]
         if not members:
-            return {}
+            return None, None
         closed = self._closed[self.data.panel.products.index(manifest.product_id)]
         y_hat = np.where(closed, 0.0, np.sum(members, axis=0))
         unit = spread(np.array([manifest.scale]), y_hat[None])[0]
-        return {"y_hat": y_hat, "ahead": np.where(closed, 0.0, lay(y_hat, unit, manifest.bands))}
+        return y_hat, np.where(closed, 0.0, lay(y_hat, unit, manifest.bands))
 
     def _settle(
         self,

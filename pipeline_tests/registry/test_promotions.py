@@ -165,4 +165,17 @@ def test_decisions_are_read_by_tenant_and_product(registry: Registry) -> None:
     assert [decision.reason for decision in registry.promotions("bakery")] == ["croissant", "baguette"]
     assert [decision.reason for decision in registry.promotions("bakery", "baguette")] == ["baguette"]
     assert len(registry.promotions("bakery", limit=1)) == 1
+    assert len(registry.promotions("bakery", limit=None)) == 2
     assert len(registry.promotions("cafe")) == 1
+
+
+def test_only_the_newest_without_a_decision_is_undecided(registry: Registry) -> None:
+    """A product's newest model waits for a decision, promoted or refused, and then no longer."""
+    job_id = start(registry)
+    first, second = register(registry, job_id), register(registry, job_id)
+    assert {product: model.version for product, model in registry.undecided("bakery").items()} == {"baguette": second}
+    _promote(registry, first)
+    assert "baguette" in registry.undecided("bakery")
+    assert registry.undecided("café") == {}
+    registry.refuse("bakery", "baguette", second, reason="worse", actor="tests", figures={})
+    assert registry.undecided("bakery") == {}

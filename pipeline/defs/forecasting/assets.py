@@ -24,7 +24,7 @@ PLOT_DAYS = 120
 
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[calendar, "champions"])
-def forecasts(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+def forecasts(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """Product x date: mean and quantiles, with the model version and the rung of the ladder that each row stands on."""
     opened = installation.open()
     data = opened.data(context.partition_key)
@@ -49,7 +49,7 @@ def forecasts(context: dg.AssetExecutionContext, installation: InstallationResou
 
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"html"}, owners=OWNERS, deps=[forecasts])
-def report(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+def report(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """The tenant's report as one HTML file: what to bake tomorrow, and every product, the worst first."""
     opened = installation.open()
     content = build_report(opened, context.partition_key)

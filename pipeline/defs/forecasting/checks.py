@@ -24,7 +24,9 @@ def every_product_has_a_plan(
     opened = installation.open()
     data = opened.data(context.partition_key)
     frame = read_table(opened.home.table(context.partition_key, "forecasts"), "the forecasts")
-    sound = np.isfinite(frame["y_hat"]) & (frame["y_hat"] >= 0) & (frame[COLUMNS].diff(axis=1).iloc[:, 1:] >= 0).all(axis=1)
+    sound = (
+        np.isfinite(frame["y_hat"]) & (frame["y_hat"] >= 0) & (frame[COLUMNS].diff(axis=1).iloc[:, 1:] >= 0).all(axis=1)
+    )
     days = frame[sound].groupby("product_id")["date"].nunique()
     sold = [p for p, gone in zip(data.panel.products, data.demand.discontinued, strict=True) if not gone]
     short = [p for p in sold if days.get(p, 0) < opened.settings.horizon_days]

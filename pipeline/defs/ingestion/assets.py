@@ -11,8 +11,8 @@ from pipeline.engine.feature_table import feature_table
 from pipeline.keys import partition_key
 from pipeline.plots import as_markdown_image, sparkline
 from pipeline.sources.calendar import build_calendar
-from pipeline.sources.extract import extract_sales, load_sales
-from pipeline.tables import described, write_table
+from pipeline.sources.extract import extract_sales, load_sales, remember, source_fingerprint
+from pipeline.tables import described, records, write_table
 from pipeline.tenant_data import last_complete_day
 from pipeline.training.fingerprint import fingerprints, of_tenant
 
@@ -22,7 +22,7 @@ SHOWN_DAYS = 180
 
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet", "pandas"}, owners=OWNERS)
-def sales(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+def sales(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """The clean daily panel, extracted from the tenant's source.
 
     Only files whose content changed are read; rows are upserted by product and date; every input row is
@@ -30,7 +30,9 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
     """
     opened = installation.open()
     tenant = opened.tenant(context.partition_key)
+    fingerprint = source_fingerprint(tenant)
     extraction = extract_sales(tenant, opened.home, opened.settings)
+    remember(opened.home, tenant.id, fingerprint)
     keys = {partition_key(tenant.id, product) for product in extraction.daily["product_id"].unique()}
     new = keys - set(context.instance.get_dynamic_partitions(PRODUCTS.name or ""))
     if new:
@@ -55,7 +57,7 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
 
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[sales])
-def calendar(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+def calendar(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """What is known or foreseen by date: public holidays, closing days and covariates, through the horizon."""
     opened = installation.open()
     tenant = opened.tenant(context.partition_key)
@@ -71,14 +73,14 @@ def calendar(context: dg.AssetExecutionContext, installation: InstallationResour
             path,
             origin=str(origin.date()),
             holidays=int(frame.loc[frame["holiday"].notna(), "date"].nunique()),
-            coming_holidays={str(row.date.date()): row.holiday for row in ahead.itertuples()},
+            coming_holidays={f"{row['date']:%Y-%m-%d}": row["holiday"] for row in records(ahead)},
             covariates=[c for c in frame.columns if c not in ("date", "product_id", "holiday", "closed")],
         )
     )
 
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet", "numpy"}, owners=OWNERS, deps=[sales, calendar])
-def features(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+def features(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """The training table: for each observed day its units and what was known of it the evening before."""
     opened = installation.open()
     data = opened.data(context.partition_key)
@@ -98,4 +100,3 @@ def features(context: dg.AssetExecutionContext, installation: InstallationResour
         ),
         data_version=dg.DataVersion(version[:32]),
     )
-

@@ -28,9 +28,7 @@ def _spec(name: str, description: str | None, **more: object) -> dg.AssetCheckSp
     )
 
 
-@dg.multi_asset_check(
-    name="sales_rows", specs=[_spec(name, check.__doc__) for name, check in REPORT_CHECKS.items()]
-)
+@dg.multi_asset_check(name="sales_rows", specs=[_spec(name, check.__doc__) for name, check in REPORT_CHECKS.items()])
 def sales_rows(
     context: dg.AssetCheckExecutionContext, installation: InstallationResource
 ) -> Iterator[dg.AssetCheckResult]:

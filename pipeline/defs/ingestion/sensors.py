@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import dagster as dg
 
 from contracts import Tenant
@@ -12,7 +10,7 @@ from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.errors import PipelineError
 from pipeline.settings import get_settings
-from pipeline.sources.extract import source_fingerprint
+from pipeline.sources.extract import source_fingerprint, taken_in
 from pipeline.tenants import list_tenants
 
 LISTED = 5
@@ -26,23 +24,24 @@ LISTED = 5
 def new_sales_files(context: dg.SensorEvaluationContext, installation: InstallationResource) -> dg.SensorResult:
     """Run a tenant when its sales files have changed; register tenants that were added.
 
-    The run key is the tenant with the fingerprint of its files (names, sizes, times), so that a replayed
-    tick, a lost cursor or a second daemon asks for nothing twice.
+    What a run has taken in is remembered beside the sales, and the run key is the tenant with the fingerprint
+    of its files (names, sizes, times): a replayed tick, a second daemon or a restart asks for nothing twice,
+    and files that fail are not tried again until they change.
     """
-    seen: dict[str, str] = json.loads(context.cursor or "{}")
-    found, faults = {}, []
-    tenants = list_tenants(installation.open().home)
+    home = installation.open().home
+    tenants, changed, faults = list_tenants(home), [], []
     for tenant in tenants:
         try:
-            found[tenant.id] = source_fingerprint(tenant)
+            fingerprint = source_fingerprint(tenant)
         except (PipelineError, OSError) as error:
             faults.append(f"{tenant.id}: {error}")
-    changed = [tenant_id for tenant_id, fingerprint in found.items() if seen.get(tenant_id) != fingerprint]
+            continue
+        if fingerprint != taken_in(home, tenant.id):
+            changed.append(_request(tenant.id, fingerprint))
     return dg.SensorResult(
-        run_requests=[_request(tenant_id, found[tenant_id]) for tenant_id in changed],
+        run_requests=changed,
         skip_reason=None if changed else _why_nothing(tenants, faults),
         dynamic_partitions_requests=_new_partitions(context, tenants),
-        cursor=json.dumps({**seen, **found}, sort_keys=True),
     )
 
 

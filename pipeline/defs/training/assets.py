@@ -4,6 +4,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
@@ -17,7 +18,7 @@ from pipeline.defs.shown import numbers, of_table
 from pipeline.defs.training.product import materialization
 from pipeline.engine.evaluate import score, table
 from pipeline.keys import partition_key, split_key
-from pipeline.tables import read_table, write_table
+from pipeline.tables import read_table, records, write_table
 from pipeline.training.evaluation import Evaluation
 from pipeline.training.job import Order, training_job
 from pipeline.training.plan import Occasion, make_plan
@@ -39,13 +40,15 @@ class PlanConfig(dg.Config):
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[features])
 def training_plan(
     context: dg.AssetExecutionContext, config: PlanConfig, installation: InstallationResource
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Which products are due for training, why, and in which order."""
     opened = installation.open()
     data = opened.data(context.partition_key)
     unknown = sorted(set(config.products) - set(data.panel.products))
     if unknown:
-        raise dg.Failure(f"tenant {data.tenant.id!r} does not sell {unknown[0]!r} (and {len(unknown) - 1} more asked for)")
+        raise dg.Failure(
+            f"tenant {data.tenant.id!r} does not sell {unknown[0]!r} (and {len(unknown) - 1} more asked for)"
+        )
     requested = frozenset(config.products) if config.products else None
     occasion = Occasion(requested, config.scheduled)
     plan = make_plan(data, opened.registry.latest(data.tenant.id), opened.settings, occasion)
@@ -82,12 +85,12 @@ def training_plan(
 )
 def train(
     context: dg.AssetExecutionContext, installation: InstallationResource
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Train the products that are due, the most important first; each is materialized as soon as it is stored."""
     opened = installation.open()
     data = opened.data(context.partition_key)
     stored = read_table(opened.home.table(data.tenant.id, "training_plan"), "the training plan")
-    plan = [PlanRow.model_validate(row) for row in stored.astype(object).where(stored.notna(), None).to_dict("records")]
+    plan = [PlanRow.model_validate(row) for row in records(stored)]
     order = Order("train", _causes(plan), context.run.tags.get("dagster/from_ui", "dagster"), context.run_id)
     rows: list[LedgerRow] = []
     with training_job(opened, data, plan, order) as job:
@@ -103,17 +106,14 @@ def train(
     yield _evaluation(opened.home.table(data.tenant.id, "evaluation"), job.trainer.evaluation, data.tenant.id)
 
 
-def _evaluation(path: object, evaluation: Evaluation, tenant_id: str) -> dg.MaterializeResult:
+def _evaluation(path: Path, evaluation: Evaluation, tenant_id: str) -> dg.MaterializeResult[None]:
     """Store the evaluation; where nothing was due the last one stands."""
-    from pathlib import Path
-
-    place = Path(str(path))
-    if evaluation.scored or not place.exists():
-        write_table(place, table(evaluation.scored, tenant_id))
+    if evaluation.scored or not path.exists():
+        write_table(path, table(evaluation.scored, tenant_id))
     total, naive = score(evaluation.scored), score(evaluation.scored, "seasonal_naive")
     figures = numbers({**total.model_dump(exclude={"n"}), "naive_wape": naive.wape, "naive_mae": naive.mae})
-    frame = read_table(place, "the evaluation")
-    return dg.MaterializeResult("evaluation", metadata=of_table(frame, place, nesting=evaluation.nesting, **figures))
+    frame = read_table(path, "the evaluation")
+    return dg.MaterializeResult("evaluation", metadata=of_table(frame, path, nesting=evaluation.nesting, **figures))
 
 
 @dg.multi_asset(
@@ -153,9 +153,10 @@ def train_products(context: dg.AssetExecutionContext, installation: Installation
                     failed.append(f"{partition_key(tenant_id, done.ledger.product_id)}: {done.ledger.reason}")
                 else:
                     context.log_event(materialization(done, data, job.trainer.evaluation))
-        failed += [f"{partition_key(tenant_id, product)}: not in the sales" for product in products - {
-            row.product_id for row in wanted
-        }]
+        failed += [
+            f"{partition_key(tenant_id, product)}: not in the sales"
+            for product in products - {row.product_id for row in wanted}
+        ]
     if failed:
         raise dg.Failure(f"{len(failed)} of {len(context.partition_keys)} products were not trained: {failed[0]}")
 
@@ -167,7 +168,7 @@ def train_products(context: dg.AssetExecutionContext, installation: Installation
     owners=OWNERS,
     deps=["training_ledger", "evaluation", "product_model"],
 )
-def champions(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult:
+def champions(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """Each new model's promotion or refusal, and why: its files must be whole, and it must beat repeating last week."""
     opened = installation.open()
     tenant_id = context.partition_key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import dagster as dg
 import numpy as np
 import pandas as pd
@@ -23,7 +25,9 @@ def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.
     if manifest is None:
         raise dg.Failure(f"{done.ledger.product_id!r} has no model to show")
     figures = manifest.metrics.model_dump(exclude={"n"})
-    naive = {f"naive_{name}": value for name, value in manifest.naive_metrics.model_dump(include={"mae", "wape"}).items()}
+    naive = {
+        f"naive_{name}": value for name, value in manifest.naive_metrics.model_dump(include={"mae", "wape"}).items()
+    }
     plot = plot_of(done, data, evaluation)
     return dg.AssetMaterialization(
         "product_model",
@@ -52,7 +56,9 @@ def plot_of(done: Done, data: TenantData, evaluation: Evaluation) -> str:
     product = done.ledger.product_id
     row = data.panel.products.index(product)
     dates = data.panel.dates[-PLOT_DAYS:]
-    history = [(day.date(), float(units)) for day, units in zip(dates, data.panel.quantity[row, -PLOT_DAYS:], strict=True)]
+    history = [
+        (day.date(), float(units)) for day, units in zip(dates, data.panel.quantity[row, -PLOT_DAYS:], strict=True)
+    ]
     y_hat = np.empty(0) if done.y_hat is None else done.y_hat
     ahead = pd.date_range(data.origin + pd.Timedelta(days=1), periods=len(y_hat))
     lower, upper = (np.empty(0), np.empty(0)) if done.ahead is None else (done.ahead[0], done.ahead[-1])
@@ -68,9 +74,9 @@ def plot_of(done: Done, data: TenantData, evaluation: Evaluation) -> str:
     )
 
 
-def backtest(evaluation: Evaluation, product: str) -> list[tuple[object, float]]:
+def backtest(evaluation: Evaluation, product: str) -> list[tuple[dt.date, float]]:
     """Return (date, units) of the combination at past origins."""
-    points = []
+    points: list[tuple[dt.date, float]] = []
     for one in evaluation.scored:
         if product in one.row:
             made = one.combined[one.row[product]]
@@ -82,4 +88,7 @@ def backtest(evaluation: Evaluation, product: str) -> list[tuple[object, float]]
 def _parts(manifest: ModelManifest) -> list[str]:
     members = " + ".join(member.family for member in manifest.members if member.weight > 0)
     wape, naive = manifest.metrics.wape, manifest.naive_metrics.wape
-    return [members, *([f"WAPE {wape:.3f} against {naive:.3f} of the naive"] if wape is not None and naive is not None else [])]
+    return [
+        members,
+        *([f"WAPE {wape:.3f} against {naive:.3f} of the naive"] if wape is not None and naive is not None else []),
+    ]

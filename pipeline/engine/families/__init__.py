@@ -8,8 +8,6 @@ from pipeline.engine.families.linear import Linear
 from pipeline.engine.families.prophet import Prophet
 from pipeline.engine.families.seasonal_naive import SeasonalNaive
 
-FAMILIES: dict[str, Family] = {
-    family.name: family for family in (SeasonalNaive(), Linear(), Prophet(), LightGBM())
-}
+FAMILIES: dict[str, Family] = {family.name: family for family in (SeasonalNaive(), Linear(), Prophet(), LightGBM())}
 
 __all__ = ["FAMILIES", "Family", "Fitted", "Recipe", "Scope"]

@@ -146,7 +146,7 @@ def _season(wanted: str, days: float, needed: float) -> bool:
 def _changepoints(t: Floats) -> Floats:
     among = int(np.floor(len(t) * CHANGEPOINT_RANGE))
     count = min(CHANGEPOINTS, among - 1)
-    return t[np.linspace(0, among - 1, count + 1).round().astype(int)[1:]]
+    return np.asarray(t[np.linspace(0, among - 1, count + 1).round().astype(int)[1:]])
 
 
 def _regressors(outlook: Outlook, row: int, at: np.ndarray) -> tuple[Regressor, ...]:

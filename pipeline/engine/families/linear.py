@@ -41,9 +41,12 @@ class Linear:
     def from_files(self, files: Mapping[str, bytes]) -> FittedLinear:
         """Read the settings back."""
         try:
-            return FittedLinear(json.loads(files[FILE]))
-        except (KeyError, ValueError) as error:
+            parameters = {**json.loads(files[FILE])}
+        except (KeyError, ValueError, TypeError) as error:
             raise FamilyError(f"linear needs {FILE} with its settings as JSON; found {sorted(files)}") from error
+        if not parameters:
+            raise FamilyError(f"linear needs {FILE} with its settings as JSON; it holds none")
+        return FittedLinear({**DEFAULTS, **parameters})
 
 
 @dataclass(frozen=True)
@@ -109,4 +112,4 @@ def ridge(gram: Floats, moment: Floats, square: float, days: int, prior: Floats)
         coefficients = np.linalg.solve(gram + np.diag(noise / prior), moment)
         rest = square - 2 * coefficients @ moment + coefficients @ gram @ coefficients
         noise = max(float(rest) / days, 1e-9)
-    return np.linalg.solve(gram + np.diag(noise / prior), moment)
+    return np.asarray(np.linalg.solve(gram + np.diag(noise / prior), moment), float)

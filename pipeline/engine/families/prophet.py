@@ -54,10 +54,12 @@ class Prophet:
         from prophet.serialize import model_from_json
 
         try:
-            stored = json.loads(files[FILE])
-            return FittedProphet({product: model_from_json(text) for product, text in stored.items()})
+            models = {product: model_from_json(text) for product, text in {**json.loads(files[FILE])}.items()}
         except (KeyError, ValueError, TypeError) as error:
             raise FamilyError(f"prophet needs {FILE} with its models as JSON; found {sorted(files)}") from error
+        if not models:
+            raise FamilyError(f"prophet needs {FILE} with its models as JSON; it holds none")
+        return FittedProphet(models)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class FittedProphet:
             if product not in self.models:
                 raise FamilyError(f"this fit of prophet holds {sorted(self.models)[:3]}, not {product!r}")
             model = self.models[product]
-            frame = _frame(ahead, outlook, _row(outlook, product), tuple(model.extra_regressors))
+            usual = {name: float(regressor["mu"]) for name, regressor in model.extra_regressors.items()}
+            frame = _frame(ahead, outlook, _row(outlook, product), usual)
             forecast[index] = model.predict(frame)["yhat"].to_numpy(float)
         return np.maximum(forecast, 0.0)
 
@@ -108,10 +111,11 @@ def _fit(history: Panel, index: int, outlook: Outlook, parameters: Mapping[str, 
         model.add_seasonality("yearly", YEARLY_PERIOD, YEARLY_ORDER, prior_scale=design.yearly_prior)
     for regressor in design.regressors:
         model.add_regressor(regressor.name)
-    frame = _frame(dates, outlook, row, tuple(r.name for r in design.regressors)).assign(y=units)
+    frame = _frame(dates, outlook, row, {r.name: r.mean for r in design.regressors}).assign(y=units)
     # The library leaves its optimiser's files behind until the process ends; a folder of our own is gone at once.
     with tempfile.TemporaryDirectory(prefix="prophet-") as folder:
         model.fit(frame, seed=seed % 2**31, output_dir=folder)
+    model.fit_kwargs = {}  # would store the folder's name, another at every fit
     return model
 
 
@@ -119,14 +123,13 @@ def _row(outlook: Outlook, product: str) -> int:
     return outlook.products.index(product) if outlook.by_product else -1
 
 
-def _frame(dates: pd.DatetimeIndex, outlook: Outlook, row: int, regressors: tuple[str, ...]) -> pd.DataFrame:
+def _frame(dates: pd.DatetimeIndex, outlook: Outlook, row: int, usual: Mapping[str, float]) -> pd.DataFrame:
     """The library's input; a missing covariate gets its usual value, as in `linear`."""
     at = outlook.dates.get_indexer(dates)
     columns: dict[str, Any] = {"ds": dates}
-    for name in regressors:
-        values = covariate(outlook, name, row)
-        usual = float(np.nanmean(values[: int(at[0]) + 1])) if np.isfinite(values[: int(at[0]) + 1]).any() else 0.0
-        columns[name] = np.where(np.isfinite(values[at]), values[at], usual)
+    for name, value in usual.items():
+        values = covariate(outlook, name, row)[at]
+        columns[name] = np.where(np.isfinite(values), values, value)
     return pd.DataFrame(columns)
 
 

@@ -45,7 +45,7 @@ def _text(name: str, length: int | None = None, nullable: bool = False) -> sa.Co
     return sa.Column(name, sa.String(length) if length else sa.Text(), nullable=nullable)
 
 
-def _needed(name: str, kind: Any) -> sa.Column[Any]:  # noqa: ANN401 - a column type or its class
+def _needed(name: str, kind: Any) -> sa.Column[Any]:
     return sa.Column(name, kind, nullable=False)
 
 
@@ -61,7 +61,7 @@ def _product() -> tuple[sa.Column[str], ...]:
     return (_text("tenant_id", 63), _text("product_id"), _text("product_key", 57))
 
 
-def _table(name: str, *parts: Any, key: tuple[str, ...] = ("id",)) -> None:  # noqa: ANN401 - columns, constraints
+def _table(name: str, *parts: Any, key: tuple[str, ...] = ("id",)) -> None:
     """Make a table; the metadata's naming convention names its constraints."""
     op.create_table(name, *parts, sa.PrimaryKeyConstraint(*key))
 

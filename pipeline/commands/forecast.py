@@ -49,9 +49,9 @@ def show_(
     rows = [
         {
             key: row[key],
-            "expected": round(row["y_hat"], 1),
-            "low": round(row["lower"], 1),
-            "high": round(row["upper"], 1),
+            "expected": f"{row['y_hat']:,.1f}",
+            "low": f"{row['lower']:,.1f}",
+            "high": f"{row['upper']:,.1f}",
             "from": row["rung"] if not row["stale"] else f"{row['rung']} (stale)",
             "version": row["model_version"],
         }

@@ -41,7 +41,14 @@ def list_(
                 "in use": "yes" if record.deployed else "",
             }
         )
-    show(rows, as_json, f"Models of {tenant_id}", right=("WAPE", "naive"), empty=f"{tenant_id} has no model yet")
+    show(
+        rows,
+        as_json,
+        f"Models of {tenant_id}",
+        right=("WAPE", "naive"),
+        empty=f"{tenant_id} has no model yet",
+        spare=("class", "origin"),
+    )
 
 
 @app.command("show")

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -20,8 +20,14 @@ from pipeline.settings import get_settings
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 WhichTenant = Annotated[str | None, typer.Option("--tenant", help="Tenant id; may be left out when there is only one.")]
 INSTANCE_FILE = "dagster.yaml"
-WIDE = 24
-"""Letters up to which a value is kept on one line."""
+NARROWEST = 60
+"""Letters a line that a terminal is taken to have at the least."""
+FOLDED = 16
+"""Letters up to which a text is kept on one line."""
+LONGEST = 120
+"""Letters that are shown of a text; a product's name may have hundreds."""
+GAP = 2
+"""Letters between two columns."""
 
 
 def prepared() -> Installation:
@@ -31,6 +37,7 @@ def prepared() -> Installation:
     """
     installation = Installation(get_settings())
     logging.basicConfig(level=installation.settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # says on every connection that all is as usual
     os.environ["PIPELINE_HOME"] = str(installation.home.root)
     if not os.environ.get("DAGSTER_HOME"):
         folder = installation.home.dagster
@@ -75,15 +82,17 @@ def show(
     title: str,
     right: Sequence[str] = (),
     empty: str = "nothing to show",
+    spare: Sequence[str] = (),
 ) -> None:
     """Print rows as a table that fits the terminal, or as JSON.
 
     Args:
         rows: the same keys in each; the keys are the headings.
-        as_json: JSON instead.
+        as_json: JSON instead, with nothing left out.
         title: heading of the table.
         right: columns of numbers.
         empty: what to say when there are no rows.
+        spare: columns to leave out, the first one first, where the terminal is too narrow for all.
     """
     if as_json:
         typer.echo(json.dumps([dict(row) for row in rows], default=str, ensure_ascii=False, indent=2))
@@ -96,19 +105,34 @@ def show(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for name in rows[0]:
-        width = min(max(len(_cell(row[name])) for row in rows), WIDE)
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold", min_width=width)
+    width = max(shutil.get_terminal_size((100, 24)).columns, NARROWEST)
+    least = {name: _least([_cell(row[name]) for row in rows], name, name in right) for name in rows[0]}
+    for name in spare:
+        if sum(least.values()) + GAP * len(least) > width:
+            del least[name]
+    fits = sum(least.values()) + GAP * len(least) <= width
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False)
+    for name, letters in least.items():
+        justify: Literal["left", "right"] = "right" if name in right else "left"
+        table.add_column(name, justify=justify, overflow="fold", min_width=letters if fits else None)
     for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row.values()))
-    width = shutil.get_terminal_size((100, 24)).columns
-    Console(width=max(width, 60)).print(table)
+        table.add_row(*(Text(_cell(row[name])) for name in least))
+    Console(width=width).print(table)
+
+
+def _least(cells: Sequence[str], heading: str, whole: bool) -> int:
+    """Letters that a column needs at least: all of them for numbers; long texts may go on in the next line."""
+    from rich.cells import cell_len
+
+    needed = max(cell_len(text) for text in (*cells, *heading.split()))
+    return needed if whole else min(needed, FOLDED)
 
 
 def _cell(value: object) -> str:
+    """A value as one short line; what would ring, move the cursor or colour the terminal is spelt out."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
-    return str(value)
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -19,7 +19,7 @@ from pipeline.engine.combination import GATEKEEPER, combine
 from pipeline.engine.demand import understand
 from pipeline.engine.families import FAMILIES, Recipe
 from pipeline.engine.intervals import LEVELS, calibrate, product_scale, quantiles, spread
-from pipeline.engine.metrics import measure, seasonal_scales
+from pipeline.engine.metrics import measure, scaled_errors, seasonal_scales
 from pipeline.engine.observe import Ledgered, observe
 from pipeline.engine.panel import Bools, Floats, Outlook, Panel
 from pipeline.errors import PipelineError
@@ -109,7 +109,7 @@ def forecast_with(name: str, panel: Panel, able: Bools, task: Task) -> tuple[Flo
         return made, {}
     try:
         made[rows] = _fit_and_predict(name, panel.take(rows), task)
-    except (PipelineError, ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+    except (PipelineError, ValueError, ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
         if len(rows) == 1 or FAMILIES[name].scope == "tenant":
             return made, {(panel.products[row], name): f"{type(error).__name__}: {error}" for row in rows}
         return _one_by_one(name, panel, rows, task)
@@ -180,7 +180,10 @@ def bands_of(scored: Sequence[OriginForecasts]) -> dict[DemandClass | None, tupl
 
 
 def score(scored: Sequence[OriginForecasts], family: str | None = None, product: str | None = None) -> Metrics:
-    """Return the metrics over origins: of a family or the combination, of one product or of all."""
+    """Return the metrics over origins: of a family or the combination, of one product or of all.
+
+    MASE and RMSSE are means over products and origins, each scaled by its own history; the others pool all days.
+    """
     parts = []
     for one in scored:
         rows = np.arange(len(one.products)) if product is None else np.array([one.row.get(product, -1)])
@@ -189,21 +192,14 @@ def score(scored: Sequence[OriginForecasts], family: str | None = None, product:
         ends = (np.full_like(forecast, np.nan),) * 2
         if family is None and one.laid is not None:
             ends = (one.laid[0][rows], one.laid[-1][rows])
-        shape = forecast.shape
-        scales = (np.broadcast_to(s[rows][:, None], shape) for s in (one.difference, one.squared))
-        parts.append((one.actual[rows], forecast, *scales, *ends))
+        parts.append((one.actual[rows], forecast, one.difference[rows], one.squared[rows], *ends))
     if not parts:
         return Metrics(n=0)
     actual, forecast, difference, squared, lower, upper = (np.concatenate(p) for p in zip(*parts, strict=True))
     with_ends = bool(np.isfinite(lower).any())
-    return measure(
-        actual,
-        forecast,
-        scale=difference,
-        squared_scale=squared,
-        lower=lower if with_ends else None,
-        upper=upper if with_ends else None,
-    )
+    total = measure(actual, forecast, lower=lower if with_ends else None, upper=upper if with_ends else None)
+    mase, rmsse = scaled_errors(actual, forecast, difference, squared)
+    return total.model_copy(update={"mase": mase, "rmsse": rmsse})
 
 
 def table(scored: Sequence[OriginForecasts], tenant_id: str) -> pd.DataFrame:

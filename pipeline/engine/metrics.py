@@ -68,6 +68,29 @@ def seasonal_scales(panel: Panel) -> tuple[Floats, Floats]:
     return np.where(known, absolute, np.nan), np.where(known, squared, np.nan)
 
 
+def scaled_errors(
+    actual: Floats, forecast: Floats, difference: Floats, squared: Floats
+) -> tuple[float | None, float | None]:
+    """Return MASE and RMSSE as means over series; None where no series has both scored days and a scale.
+
+    Args:
+        actual: (series, days) units; NaN where a day is not scored.
+        forecast: (series, days) units.
+        difference: (series,) mean absolute seasonal difference of each history.
+        squared: (series,) mean squared seasonal difference.
+    """
+    error = forecast - actual
+    scored = np.isfinite(error)
+    days = scored.sum(axis=1)
+    known = (days > 0) & (difference > 0) & (squared > 0)
+    if not known.any():
+        return None, None
+    error, days = np.where(scored, error, 0.0)[known], days[known]
+    absolute = np.abs(error).sum(axis=1) / days / difference[known]
+    root = np.sqrt((error**2).sum(axis=1) / days / squared[known])
+    return float(absolute.mean()), float(root.mean())
+
+
 def _r2(y: Floats, error: Floats) -> float | None:
     if y.min() == y.max():  # asked of the units: their mean may differ from them all by a rounding error
         return None

@@ -33,7 +33,6 @@ class Panel:
     """Daily sales of n products over t days.
 
     `quantity` (n, t) holds units, and NaN where the day is no observation; `status` (n, t) says why.
-    `closed` (n, t) marks the days on which the product's shop did not open.
     """
 
     products: tuple[str, ...]
@@ -97,9 +96,9 @@ class Outlook:
     """What is known or foreseen by date, over the history and through the horizon.
 
     `dates` covers at least the panel's days and the horizon. `holidays` names each public holiday's
-    days (t,). `closed` (t,) marks days on which the whole business is closed for certain; `closed_at`
-    does so by location. `covariates` holds (t,) arrays shared by all products, `by_product` (n, t)
-    arrays aligned with `products`; NaN where a value is missing.
+    days (t,). `closed` (t,) marks days on which the whole business is closed for certain. `covariates`
+    holds (t,) arrays shared by all products, `by_product` (n, t) arrays aligned with `products`; NaN where
+    a value is missing.
     """
 
     dates: pd.DatetimeIndex

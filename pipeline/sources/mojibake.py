@@ -8,7 +8,7 @@ _ROUNDS = 2  # A file that went through two such programs is mended twice; beyon
 def repaired(text: str) -> str:
     """Return the text as it was meant, or as it is where there is any doubt.
 
-    Only what decodes strictly as UTF-8, becomes shorter and is printable counts as mended.
+    Only what decodes strictly as UTF-8 (it is then shorter) and is printable counts as mended.
     """
     for _ in range(_ROUNDS):
         once = _once(text)
@@ -25,7 +25,7 @@ def _once(text: str) -> str | None:
         meant = b"".join(_byte(character) for character in text).decode("utf-8")
     except UnicodeError:
         return None
-    return meant if len(meant) < len(text) and _printable(meant) else None
+    return meant if _printable(meant) else None
 
 
 def _byte(character: str) -> bytes:

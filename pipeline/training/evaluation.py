@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,8 @@ class Origins:
     def __init__(self, data: TenantData, folder: Path, settings: Settings) -> None:
         self._tasks = {origin: _task(data, origin, settings) for origin in past_origins(data, settings)}
         self._kept = {origin: folder / f"{_key(data, task, settings)}.npz" for origin, task in self._tasks.items()}
-        self._done = {origin: _read(path, origin) for origin, path in self._kept.items() if path.exists()}
+        read = {origin: _read(path, origin) for origin, path in self._kept.items() if path.exists()}
+        self._done = {origin: one for origin, one in read.items() if one is not None}
         for stale in set(folder.glob("*.npz")) - set(self._kept.values()):
             stale.unlink()
 
@@ -142,18 +144,26 @@ def _written(one: OriginForecasts) -> bytes:
     return buffer.getvalue()
 
 
-def _read(path: Path, origin: pd.Timestamp) -> OriginForecasts:
-    with np.load(path, allow_pickle=False) as stored:
-        words = json.loads(stored["words"].tobytes())
-        families = {name.removeprefix("family_"): stored[name] for name in stored.files if name.startswith("family_")}
-        return OriginForecasts(
-            origin,
-            tuple(words["products"]),
-            families=families,
-            classes=tuple(DemandClass(label) for label in words["classes"]),
-            faults={(product, family): text for product, family, text in words["faults"]},
-            **{name: stored[name] for name in ARRAYS},
-        )
+def _read(path: Path, origin: pd.Timestamp) -> OriginForecasts | None:
+    """Return a kept origin; None where its file is damaged: it is evaluated again then."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            return _unpacked(stored, origin)
+    except (zipfile.BadZipFile, EOFError, ValueError, KeyError):
+        return None
+
+
+def _unpacked(stored: Mapping[str, np.ndarray], origin: pd.Timestamp) -> OriginForecasts:
+    words = json.loads(stored["words"].tobytes())
+    families = {name.removeprefix("family_"): made for name, made in stored.items() if name.startswith("family_")}
+    return OriginForecasts(
+        origin,
+        tuple(words["products"]),
+        families=families,
+        classes=tuple(DemandClass(label) for label in words["classes"]),
+        faults={(product, family): text for product, family, text in words["faults"]},
+        **{name: stored[name] for name in ARRAYS},
+    )
 
 
 def faults_of(scored: Sequence[OriginForecasts], product: str) -> tuple[str, ...]:

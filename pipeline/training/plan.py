@@ -80,14 +80,14 @@ def _row(
         cause, reason = None, insufficient(days, settings.min_training_data_days)
     elif bool(demand.discontinued[index]) and cause is not Cause.REQUEST:
         cause, reason = None, "discontinued: no sale in the last 90 observed days"
-    staleness = 1.0 if model is None else min(1.0, (known.origin - pd.Timestamp(model.origin)).days / 365)
+    age = 365 if model is None else (known.origin - pd.Timestamp(model.origin)).days
     return PlanRow(
         tenant_id=data.tenant.id,
         product_id=product,
         due=cause is not None,
         cause=cause,
         reason=reason,
-        importance=float(demand.level[index]) * staleness,
+        importance=float(demand.level[index]) * min(max(age, 0), 365) / 365,
         data_days=days,
         data_fingerprint=known.fingerprint,
         restricted=bool(demand.zero_share[index] > settings.zero_share_error),

@@ -164,11 +164,16 @@ class Trainer:
         return {ref.name: self.store.get(ref) for ref in files}
 
     def _keep_pooled(self, task: PooledTask, outcome: TaskOutcome[Work, Result]) -> None:
+        """Store a pooled fit; one that was lost, or cannot be stored, is done without."""
         if not isinstance(outcome.value, PooledFit):
             self._lost.append(f"{task.family}: {type(outcome.error).__name__}: {outcome.error}")
             return
         fit = outcome.value
-        files = tuple(self.store.put(file, content) for file, content in fit.files.items())
+        try:
+            files = tuple(self.store.put(file, content) for file, content in fit.files.items())
+        except (PipelineError, OSError) as error:
+            self._lost.append(f"{task.family}: {type(error).__name__}: {error}")
+            return
         if task.files is None:
             origin = self.data.origin.date()
             self.registry.save_tenant_model(

@@ -20,6 +20,7 @@ LISTED = 5
     job=train_and_forecast,
     minimum_interval_seconds=get_settings().watch_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Runs a tenant when its sales files have changed, and registers tenants that were added.",
 )
 def new_sales_files(context: dg.SensorEvaluationContext, installation: InstallationResource) -> dg.SensorResult:
     """Run a tenant when its sales files have changed; register tenants that were added.

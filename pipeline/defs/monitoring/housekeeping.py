@@ -36,6 +36,7 @@ def purge_dagster_history() -> None:
     job=purge_dagster_history,
     cron_schedule=get_settings().purge_cron,
     execution_timezone="UTC",
+    description="Purges Dagster's history every night; how long it is kept is DAGSTER_HISTORY_DAYS.",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 def nightly_purge(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:

@@ -46,9 +46,8 @@ def training_plan(
     data = opened.data(context.partition_key)
     unknown = sorted(set(config.products) - set(data.panel.products))
     if unknown:
-        raise dg.Failure(
-            f"tenant {data.tenant.id!r} does not sell {unknown[0]!r} (and {len(unknown) - 1} more asked for)"
-        )
+        more = f" nor {len(unknown) - 1} more of those asked for" if len(unknown) > 1 else ""
+        raise dg.Failure(f"tenant {data.tenant.id!r} does not sell {unknown[0]!r}{more}; ids are those of the sales")
     requested = frozenset(config.products) if config.products else None
     occasion = Occasion(requested, config.scheduled)
     plan = make_plan(data, opened.registry.latest(data.tenant.id), opened.settings, occasion)

@@ -17,6 +17,8 @@ from pipeline.training.evaluation import Evaluation
 from pipeline.training.trainer import Done
 
 PLOT_DAYS = 120
+ALT_LETTERS = 80
+"""Of a product's name in the words that stand for the plot; the event must stay small."""
 
 
 def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.AssetMaterialization:
@@ -34,7 +36,7 @@ def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.
         partition=partition_key(manifest.tenant_id, manifest.product_id),
         description=f"version {manifest.version}: {'; '.join(_parts(manifest))}",
         metadata={
-            "forecast": dg.MetadataValue.md(as_markdown_image(plot, f"forecast of {manifest.product_id}")),
+            "forecast": dg.MetadataValue.md(as_markdown_image(plot, f"forecast of {manifest.product_id[:ALT_LETTERS]}")),
             "version": manifest.version,
             "cause": str(done.ledger.cause),
             "origin": str(manifest.origin),

@@ -17,6 +17,7 @@ CONFIG = {"ops": {"training_plan": {"config": {"scheduled": True}}}}
     job=train_and_forecast,
     cron_schedule=get_settings().retrain_cron,
     execution_timezone="UTC",
+    description="Retrains every tenant once a week: each product with new sales since its last model is due.",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
 def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:

@@ -1,0 +1,57 @@
+"""A tenant's whole way from sales to the report as plain function calls: what a run costs without Dagster."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from contracts import ForecastRow, LedgerRow, PlanRow
+from pipeline.engine.evaluate import table
+from pipeline.engine.feature_table import feature_table
+from pipeline.forecasting.ladder import Ladder
+from pipeline.home import write_atomically
+from pipeline.installation import Installation
+from pipeline.monitoring.findings import HISTORY_CHECKS, REPORT_CHECKS
+from pipeline.report.build import build_report
+from pipeline.report.render import render_report
+from pipeline.sources.calendar import build_calendar
+from pipeline.sources.extract import extract_sales
+from pipeline.tables import write_table
+from pipeline.tenant_data import last_complete_day
+from pipeline.training.job import Order, training_job
+from pipeline.training.plan import Occasion, make_plan
+from pipeline.training.promotion import broken_files, decide, undecided
+
+
+def walk(installation: Installation, tenant_id: str) -> None:
+    """Do everything that the job `train_and_forecast` does."""
+    home, settings, tenant = installation.home, installation.settings, installation.tenant(tenant_id)
+    extraction = extract_sales(tenant, home, settings)
+    origin = last_complete_day(home, tenant, extraction.daily)
+    write_table(
+        home.table(tenant_id, "calendar"), build_calendar(tenant, extraction.daily, origin, settings.horizon_days)
+    )
+    data = installation.data(tenant_id)
+    write_table(home.table(tenant_id, "features"), feature_table(data.panel, data.outlook, settings.max_feature_rows))
+    for report_check in REPORT_CHECKS.values():
+        list(report_check(extraction.report, settings))
+    for history_check in HISTORY_CHECKS.values():
+        list(history_check(data, settings))
+    plan = make_plan(data, installation.registry.latest(tenant_id), settings, Occasion())
+    _store(home.table(tenant_id, "training_plan"), plan, PlanRow)
+    with training_job(installation, data, plan, Order("plain", "benchmark", "benchmark")) as job:
+        ledger = [done.ledger for done in job.train()]
+    _store(home.table(tenant_id, "training_ledger"), ledger, LedgerRow)
+    write_table(home.table(tenant_id, "evaluation"), table(job.trainer.evaluation.scored, tenant_id))
+    for manifest in undecided(installation.registry, tenant_id):
+        decide(manifest, installation.registry, installation.store, settings)
+    for record in installation.registry.latest(tenant_id).values():
+        manifest = installation.registry.manifest(tenant_id, record.product_id, record.version)
+        broken_files(manifest, installation.store)
+    forecasts = Ladder(data, installation.registry, installation.store, settings, installation.workers).climb()
+    write_table(home.table(tenant_id, "forecasts"), forecasts[list(ForecastRow.model_fields)])
+    write_atomically(home.report(tenant_id), render_report(build_report(installation, tenant_id)).encode())
+
+
+def _store(path, rows, contract) -> None:  # noqa: ANN001 - any table of any contract
+    frame = pd.DataFrame([row.model_dump(mode="json") for row in rows], columns=list(contract.model_fields))
+    write_table(path, frame)

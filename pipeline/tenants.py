@@ -59,6 +59,11 @@ def list_tenants(home: Home) -> list[Tenant]:
     return [_read(path) for path in sorted(home.tenants.glob("*.toml"))]
 
 
+def tenant_ids(home: Home) -> list[str]:
+    """Return the name of every tenant file, in order; nothing is read, so a broken one hides no other."""
+    return sorted(path.stem for path in home.tenants.glob("*.toml"))
+
+
 def load_tenant(home: Home, tenant_id: str) -> Tenant:
     """Return one tenant.
 

@@ -61,5 +61,12 @@ def _errors(events: Sequence[dg.DagsterEvent]) -> list[str]:
             while error is not None and error.cause is not None:
                 error = error.cause
             if error is not None:
-                found.append(f"{event.step_key}: {error.message.strip()}")
+                found.append(f"{event.step_key}: {_said(error.message)}")
     return found
+
+
+def _said(message: str) -> str:
+    """An error's text without the module of its class, which says nothing to those who read it."""
+    where, colon, text = message.strip().partition(": ")
+    name = where.rpartition(".")[2]
+    return f"{name}: {text}" if colon and where.replace(".", "").replace("_", "").isalnum() else message.strip()

@@ -62,15 +62,15 @@ def _where(installation: Installation, tenants: list[str]) -> None:
     lines = {
         "forecasts": home.table("TENANT", "forecasts"),
         "models": installation.settings.model_storage_path or home.models,
-        "reports": ", ".join(str(home.report(tenant_id)) for tenant_id in tenants),
+        "reports": home.report(first if len(tenants) == 1 else "TENANT"),
     }
     for name, place in lines.items():
         typer.echo(f"{name + ':':11}{place}")
     typer.echo("\nNext:")
     for command, what in (
-        (f"pipeline forecast show --tenant {first}", "what to bake, product by product"),
-        (f"pipeline models list --tenant {first}", "the registered models and their errors"),
-        ("pipeline dev", "the Dagster UI: graph, checks, plots (make dev)"),
+        (f"pipeline forecast show --tenant {first}", "what to bake"),
+        (f"pipeline models list --tenant {first}", "models and their errors"),
+        ("pipeline dev", "the graph in a browser"),
         ("pipeline run --sales FILE --country CC", "the same on your own sales"),
     ):
         typer.echo(f"  {command:44} {what}")

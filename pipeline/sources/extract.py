@@ -34,6 +34,7 @@ __all__ = [
     "remember",
     "source_fingerprint",
     "taken_in",
+    "taken_in_at",
     "tenants_named",
 ]
 
@@ -97,6 +98,12 @@ def taken_in(home: Home, tenant_id: str) -> str | None:
     """Return the fingerprint of the files that were last taken in, None where there were none yet."""
     path = _remembered(home, tenant_id)
     return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def taken_in_at(home: Home, tenant_id: str) -> int:
+    """Return when files were last taken in, nanoseconds since 1970; 0 where they never were."""
+    path = _remembered(home, tenant_id)
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _remembered(home: Home, tenant_id: str) -> Path:

@@ -174,6 +174,24 @@ def test_optional_columns(folder: Path, home: Home) -> None:
     assert found.report.repairs == {"unit_price_ignored": 1, "sold_out_ignored": 1}
 
 
+def test_the_price_of_a_day_is_that_of_what_was_sold(folder: Path, home: Home) -> None:
+    """Returns do not weigh in a day's price; of two categories the first by alphabet stands."""
+    text = (
+        "date,product_id,quantity,unit_price,category\n2024-01-05,bread,2,2.00,warm\n"
+        "2024-01-05,bread,-1,8.00,cold\n2024-01-05,bread,2,3.00,\n"
+    )
+    (row,) = take(folder, home, text).daily.to_dict("records")
+    assert (row["quantity"], row["unit_price"], row["category"]) == (3.0, 2.5, "cold")
+
+
+def test_zoned_midnights_in_parquet_stay_days(folder: Path, home: Home) -> None:
+    """A zoned column of midnights holds days, whatever the tenant's zone."""
+    dates = pd.to_datetime(["2024-01-05", "2024-01-06"]).tz_localize("UTC")
+    path = write_rows(folder / "a.parquet", pd.DataFrame({"date": dates, "product_id": "bread", "quantity": [2, 3]}))
+    found = extract(make_tenant(path, timezone="America/New_York"), home)
+    assert quantities(found) == {("bread", "2024-01-05"): 2.0, ("bread", "2024-01-06"): 3.0}
+
+
 def test_mapped_columns(folder: Path, home: Home) -> None:
     """The tenant's own column names are used where the mapping gives them."""
     text = "Datum;Artikel;Menge;date\n2024-01-05;Brot;1,5;x\n"

@@ -201,14 +201,21 @@ def test_a_withdrawn_correction_uncovers_the_original(folder: Path, home: Home) 
 def test_changed_settings_take_every_file_anew(folder: Path, home: Home, again: dict[str, object]) -> None:
     """New settings of the source give what a first extraction under them gives, without a trace of the old."""
     rows = days("2020-01-01", [1, 2, 2]).assign(article="loaf", date="2020-01-01")
-    write_rows(folder / "a.csv", rows)
-    write_rows(folder / "b.csv", rows.tail(1).assign(quantity=5))
+    recent = rows.tail(1).assign(date="2024-01-01")
+    write_rows(folder / "a.csv", pd.concat([rows, recent]))
+    write_rows(folder / "b.csv", recent.assign(quantity=5))
     extract(make_tenant(folder), home)
     found = extract(make_tenant(folder, **again), home)
     fresh = extract(make_tenant(folder, **again), Home(home.root / "fresh"))
     assert_frame_equal(found.daily, fresh.daily)
+    extract(make_tenant(folder), home)
+    write_rows(folder / "a.csv", pd.concat([rows, recent.assign(product_id="cake")]).tail(1), age_minutes=9)
+    write_rows(folder / "b.csv", recent.assign(quantity=5, product_id="cake"), age_minutes=7)
+    extract(make_tenant(folder), home)
+    write_rows(folder / "c.csv", recent.assign(quantity=7, product_id="roll"), age_minutes=5)
     back = extract(make_tenant(folder), home)
-    assert_frame_equal(back.daily, extract(make_tenant(folder), Home(home.root / "back")).daily)
+    recently = back.daily[back.daily["date"] == pd.Timestamp("2024-01-01")]
+    assert dict(zip(recently["product_id"], recently["quantity"], strict=True)) == {"cake": 5.0, "roll": 7.0}
 
 
 def test_rows_from_the_future_come_of_age(folder: Path, home: Home) -> None:

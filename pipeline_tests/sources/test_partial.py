@@ -58,7 +58,16 @@ def test_daily_rows_read_on_their_day_stay_partial(folder: Path, home: Home) -> 
     assert extract(tenant, home, at("2024-07-01 07:00")).report.partial_last_day is None
 
 
-@pytest.mark.parametrize(("last_hour", "expected"), [(18, None), (12, LAST)])
+def test_reading_old_content_again_makes_no_day_whole(folder: Path, home: Home) -> None:
+    """An export that is taken anew because settings changed is as old as it was."""
+    path = write_rows(folder / "a.csv", days("2024-06-01", [1] * 30))
+    extract(make_tenant(path), home, at("2024-06-30 10:00"))
+    found = extract(make_tenant(path, duplicates="keep"), home, at("2024-07-01 06:00"))
+    assert found.report.files_read == 1
+    assert found.report.partial_last_day == LAST
+
+
+@pytest.mark.parametrize(("last_hour", "expected"), [(18, None), (17, LAST), (12, LAST)])
 def test_tickets_tell_whether_the_day_was_over(
     folder: Path, home: Home, last_hour: int, expected: dt.date | None
 ) -> None:

@@ -49,6 +49,7 @@ class Rejection(StrEnum):
     MISSING_PRODUCT = "missing_product"
     FUTURE_DATE = "future_date"
     OTHER_TENANT = "other_tenant"
+    MALFORMED = "malformed"
 
 
 class RejectedRow(Contract):

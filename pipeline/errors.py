@@ -11,6 +11,7 @@ PipelineError
 │   └── ChangingFileError     a file changed while it was read
 ├── DataError                 the data can be read but not used
 │   └── InsufficientDataError a product has too few days
+├── StorageError              a file cannot be written: a full disk, a folder without rights
 ├── EngineError               forecasting itself failed
 │   └── FamilyError           a family could not fit or predict
 ├── ComputeError              a task on a worker was lost
@@ -67,6 +68,10 @@ class DataError(PipelineError):
 
 class InsufficientDataError(DataError):
     """A product has fewer days of data than training needs."""
+
+
+class StorageError(PipelineError):
+    """A file cannot be written: a full disk, a folder without rights; what was there before is kept."""
 
 
 class EngineError(PipelineError):

@@ -7,6 +7,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import StorageError
+
 
 @dataclass(frozen=True)
 class Home:
@@ -57,7 +59,19 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     The temporary file lies beside the target (a rename is atomic within one file system), is flushed
     to disk before the rename, and is removed when anything fails, a full disk included.
+
+    Raises:
+        StorageError: it cannot be written; says why.
     """
+    try:
+        _replace(path, content)
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path} ({len(content)} bytes): {error.strerror or error}; what was stored before is kept"
+        ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
     try:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from contracts import Tenant
+from contracts import CovariateKind, Tenant
 from pipeline.engine.demand import Demand, understand
 from pipeline.engine.observe import Ledgered, lay_out, observe
 from pipeline.engine.outlook import to_outlook
@@ -63,4 +63,10 @@ def load(home: Home, tenant: Tenant) -> TenantData:
         raise DataError(f"tenant {tenant.id!r} has no calendar yet: materialize `calendar` first")
     origin = last_complete_day(home, tenant, daily)
     sales = lay_out(daily, origin)
-    return TenantData(tenant, sales, to_outlook(pd.read_parquet(path), sales.products), origin)
+    return TenantData(tenant, sales, to_outlook(usable_ahead(tenant, pd.read_parquet(path)), sales.products), origin)
+
+
+def usable_ahead(tenant: Tenant, calendar: pd.DataFrame) -> pd.DataFrame:
+    """Return the calendar without covariates that are known in the past only: no forecast could be made with them."""
+    kinds = tenant.covariates.kinds if tenant.covariates else {}
+    return calendar.drop(columns=[c for c in calendar if kinds.get(str(c)) is CovariateKind.PAST_ONLY])

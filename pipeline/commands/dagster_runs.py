@@ -41,7 +41,7 @@ def run_job(tenant_id: str, job: str = "train_and_forecast", config: Mapping[str
     with dg.DagsterInstance.get() as instance:
         result = (
             defs()
-            .get_job_def(job)
+            .resolve_job_def(job)
             .execute_in_process(
                 run_config={**QUIET, **(config or {})},
                 instance=instance,

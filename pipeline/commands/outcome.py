@@ -59,10 +59,11 @@ def _errors(installation: Installation, tenant_id: str) -> tuple[float | None, f
 
 def _where(installation: Installation, tenants: list[str]) -> None:
     home, first = installation.home, tenants[0]
+    whose = first if len(tenants) == 1 else "TENANT"
     lines = {
-        "forecasts": home.table("TENANT", "forecasts"),
+        "forecasts": home.table(whose, "forecasts"),
         "models": installation.settings.model_storage_path or home.models,
-        "reports": home.report(first if len(tenants) == 1 else "TENANT"),
+        "reports": home.report(whose),
     }
     for name, place in lines.items():
         typer.echo(f"{name + ':':11}{place}")

@@ -10,7 +10,7 @@ import typer
 from contracts import Tenant
 from pipeline.commands import outcome
 from pipeline.commands.shared import AsJson, prepared
-from pipeline.errors import ConfigurationError, PipelineError
+from pipeline.errors import ConfigurationError
 from pipeline.installation import Installation
 
 Sales = Annotated[str | None, typer.Option("--sales", help="CSV or Parquet: a file, a folder, a glob or a URL.")]
@@ -110,7 +110,7 @@ def _known_tenants(installation: Installation, tenant_id: str | None) -> list[st
     try:
         sample = write_sample(installation.home.sample)
     except OSError as error:
-        raise PipelineError(f"the sample could not be written to {installation.home.sample}: {error}") from error
+        raise StorageError(f"the sample could not be written to {installation.home.sample}: {error}") from error
     for tenant in sample.tenants:
         save_tenant(installation.home, tenant)
     return [tenant.id for tenant in sample.tenants]

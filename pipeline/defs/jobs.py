@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dagster as dg
 
-from pipeline.defs.partitions import TENANTS
-
 TENANT_ASSETS = (
     "sales",
     "calendar",
@@ -21,7 +19,6 @@ TENANT_ASSETS = (
 train_and_forecast = dg.define_asset_job(
     "train_and_forecast",
     selection=list(TENANT_ASSETS),
-    partitions_def=TENANTS,
     executor_def=dg.in_process_executor,
     description="A tenant's whole way from its sales to its forecasts; trains the products that are due, with cause.",
 )
@@ -29,7 +26,6 @@ train_and_forecast = dg.define_asset_job(
 retrain_products = dg.define_asset_job(
     "retrain_products",
     selection=list(TENANT_ASSETS),
-    partitions_def=TENANTS,
     executor_def=dg.in_process_executor,
     config={"ops": {"training_plan": {"config": {"products": [], "scheduled": False}}}},
     description=(
@@ -41,7 +37,6 @@ retrain_products = dg.define_asset_job(
 daily_forecast = dg.define_asset_job(
     "daily_forecast",
     selection=["sales", "calendar", "champions", "forecasts", "report"],
-    partitions_def=TENANTS,
     executor_def=dg.in_process_executor,
     description="Refresh a tenant's sales and forecast with the standing champions; nothing is trained.",
 )

@@ -46,7 +46,7 @@ HistoryCheck = Callable[[TenantData, Settings], Iterator[Finding]]
 
 def required_fields(report: ExtractionReport, settings: Settings) -> Iterator[Finding]:
     """Rows without a usable date, product or quantity; an error where they are more than MAX_REJECTED_SHARE."""
-    unusable = (Rejection.BAD_DATE, Rejection.BAD_QUANTITY, Rejection.MISSING_PRODUCT)
+    unusable = (Rejection.BAD_DATE, Rejection.BAD_QUANTITY, Rejection.MISSING_PRODUCT, Rejection.MALFORMED)
     count = sum(report.rejected_by_reason.get(reason, 0) for reason in unusable)
     if count:
         share = count / max(report.rows_read, 1)

@@ -48,9 +48,9 @@ class Faults:
         return np.asarray(np.stack(list(self.masks.values())).any(axis=0), dtype=np.bool_)
 
     def counts(self) -> dict[Rejection, int]:
-        """Return the number of rejected rows by reason; a malformed row counts as a bad quantity."""
+        """Return the number of rejected rows by reason."""
         counts = {reason: int(mask.sum()) for reason, mask in self.masks.items()}
-        counts[Rejection.BAD_QUANTITY] += self.malformed
+        counts[Rejection.MALFORMED] = self.malformed
         return {reason: number for reason, number in counts.items() if number}
 
 
@@ -67,9 +67,7 @@ def exclusive(faults: Mapping[Rejection, Bools], considered: Bools, malformed: i
 def examples(faults: Faults, table: RawTable, columns: Mapping[str, str], name: str) -> list[RejectedRow]:
     """Return at most 50 rejected rows, in the file's order, with the value that was wrong."""
     found = [
-        RejectedRow(
-            file=name, row=row.row, reason=Rejection.BAD_QUANTITY, value=f"too many fields: {row.text}"[:_SHOWN]
-        )
+        RejectedRow(file=name, row=row.row, reason=Rejection.MALFORMED, value=f"too many fields: {row.text}"[:_SHOWN])
         for row in table.malformed[:EXAMPLES]
     ]
     for reason, mask in faults.masks.items():

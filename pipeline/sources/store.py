@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from contracts import ExtractionReport
-from pipeline.errors import PipelineError, SourceNotFoundError, UnreadableFileError
+from pipeline.errors import SourceNotFoundError, UnreadableFileError
 from pipeline.home import Home, write_atomically
 from pipeline.sources import daily
 from pipeline.sources.merge import Merged
@@ -87,12 +87,12 @@ def save(home: Home, tenant_id: str, merged: Merged, report: ExtractionReport, s
     """Write a new daily table, its report and its state, in the order that a kill between them is harmless.
 
     Raises:
-        PipelineError: the disk is full or may not be written; what was stored before is kept.
+        StorageError: the disk is full or may not be written; what was stored before is kept.
     """
     detail = home.table(tenant_id, _BY_FILE)
     if merged.by_file is not None:
-        _write(detail, _parquet(merged.by_file))
-    _write(home.table(tenant_id, _TABLE), _parquet(merged.table))
+        write_atomically(detail, _parquet(merged.by_file))
+    write_atomically(home.table(tenant_id, _TABLE), _parquet(merged.table))
     if merged.by_file is None:
         detail.unlink(missing_ok=True)
     save_report(home, tenant_id, report)
@@ -101,12 +101,12 @@ def save(home: Home, tenant_id: str, merged: Merged, report: ExtractionReport, s
 
 def save_report(home: Home, tenant_id: str, report: ExtractionReport) -> None:
     """Write the account of an extraction."""
-    _write(home.tenant(tenant_id) / _REPORT, report.model_dump_json(indent=2).encode())
+    write_atomically(home.tenant(tenant_id) / _REPORT, report.model_dump_json(indent=2).encode())
 
 
 def save_state(home: Home, tenant_id: str, state: State) -> None:
     """Write what has been read so far."""
-    _write(home.tenant(tenant_id) / _STATE, state.model_dump_json(indent=1, exclude_defaults=True).encode())
+    write_atomically(home.tenant(tenant_id) / _STATE, state.model_dump_json(indent=1, exclude_defaults=True).encode())
 
 
 @contextmanager
@@ -142,12 +142,3 @@ def _parquet(table: pd.DataFrame) -> bytes:
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(table, schema=_SCHEMA, preserve_index=False), sink, compression="zstd")
     return sink.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_atomically(path, content)
-    except OSError as error:
-        raise PipelineError(
-            f"cannot write {path} ({len(content)} bytes): {error.strerror or error}; what was stored before is kept"
-        ) from error

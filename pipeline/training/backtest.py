@@ -22,6 +22,7 @@ from pipeline.home import Home
 from pipeline.settings import Settings
 from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales
+from pipeline.tenant_data import usable_ahead
 from pipeline.training.evaluation import evaluated_families
 from pipeline.training.recipes import recipes
 
@@ -49,7 +50,7 @@ def read(tenant: Tenant, settings: Settings, horizon: int) -> tuple[Ledgered, Ou
         daily = extract_sales(tenant, Home(Path(folder)), settings, dt.datetime.now(dt.UTC)).daily
     sales = lay_out(daily)
     calendar = build_calendar(tenant, daily, sales.dates[-1], horizon)
-    return sales, to_outlook(calendar, sales.products)
+    return sales, to_outlook(usable_ahead(tenant, calendar), sales.products)
 
 
 def backtest(

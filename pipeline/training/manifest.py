@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contracts import ArtefactRef, DemandClass, IntervalBand, Member, Metrics, ModelManifest, PlanRow
+from contracts import ArtefactRef, CovariateKind, DemandClass, IntervalBand, Member, Metrics, ModelManifest, PlanRow
 from pipeline.engine.combination import GATEKEEPER, weights
 from pipeline.engine.evaluate import score
 from pipeline.engine.families import FAMILIES
@@ -66,11 +66,19 @@ class ManifestMaker:
             seed=self.settings.seed,
             seconds=seconds,
             notes=(
+                *self._realised,
                 *stored.notes,
                 *(f"{name}: {fault}" for name, fault in stored.faults.items()),
                 *faults_of(self.evaluation.scored, product),
             ),
         )
+
+    @property
+    def _realised(self) -> tuple[str, ...]:
+        """Says so when covariates that are forecasts in life were evaluated with what came true."""
+        source = self.data.tenant.covariates
+        names = [name for name, kind in source.kinds.items() if kind is CovariateKind.FORECAST] if source else []
+        return (f"evaluated with realised {', '.join(names)}",) if names else ()
 
     def _members(self, product: str, families: list[str], stored: Stored) -> list[Member]:
         share, recipe = weights(families), recipes(self.settings)

@@ -61,7 +61,7 @@ def test_ragged_rows(folder: Path, home: Home) -> None:
     examples = [(example.row, example.reason, example.value) for example in found.report.examples]
     assert examples == [
         (2, Rejection.BAD_QUANTITY, ""),
-        (4, Rejection.BAD_QUANTITY, "too many fields: 2024-01-07,bread,1,5"),
+        (4, Rejection.MALFORMED, "too many fields: 2024-01-07,bread,1,5"),
         (6, Rejection.BAD_QUANTITY, "x"),
     ]
     assert found.report.rows_read == 6

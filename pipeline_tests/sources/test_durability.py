@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from pipeline.errors import PipelineError
+from pipeline.errors import StorageError
 from pipeline.home import Home
 from pipeline.sources import store
 from pipeline.sources.extract import load_sales
@@ -62,7 +62,7 @@ def test_a_full_disk_keeps_the_old_table(folder: Path, small_disk: Path) -> None
     first = extract(make_tenant(folder), home)
     write_rows(folder / "b.csv", many_rows())
     before = sorted(file.name for file in home.tenant("shop").iterdir())
-    with pytest.raises(PipelineError, match=r"sales\.parquet.*No space left.*is kept"):
+    with pytest.raises(StorageError, match=r"sales\.parquet.*No space left.*is kept"):
         extract(make_tenant(folder), home)
     assert sorted(file.name for file in home.tenant("shop").iterdir()) == before
     assert_frame_equal(load_sales(home, "shop"), first.daily)
@@ -81,7 +81,7 @@ def test_a_failing_flush_keeps_the_old_table(folder: Path, home: Home, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", refuse)
-        with pytest.raises(PipelineError, match="No space left"):
+        with pytest.raises(StorageError, match="No space left"):
             extract(make_tenant(folder), home)
     assert_frame_equal(load_sales(home, "shop"), first.daily)
     assert len(extract(make_tenant(folder), home).daily) == 3

@@ -30,13 +30,13 @@ def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.
     naive = {
         f"naive_{name}": value for name, value in manifest.naive_metrics.model_dump(include={"mae", "wape"}).items()
     }
-    plot = plot_of(done, data, evaluation)
+    plot = as_markdown_image(plot_of(done, data, evaluation), f"forecast of {manifest.product_id[:ALT_LETTERS]}")
     return dg.AssetMaterialization(
         "product_model",
         partition=partition_key(manifest.tenant_id, manifest.product_id),
         description=f"version {manifest.version}: {'; '.join(_parts(manifest))}",
         metadata={
-            "forecast": dg.MetadataValue.md(as_markdown_image(plot, f"forecast of {manifest.product_id[:ALT_LETTERS]}")),
+            "forecast": dg.MetadataValue.md(plot),
             "version": manifest.version,
             "cause": str(done.ledger.cause),
             "origin": str(manifest.origin),

@@ -10,7 +10,7 @@ import typer
 from contracts import Tenant
 from pipeline.commands import outcome
 from pipeline.commands.shared import AsJson, prepared
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, StorageError
 from pipeline.installation import Installation
 
 Sales = Annotated[str | None, typer.Option("--sales", help="CSV or Parquet: a file, a folder, a glob or a URL.")]

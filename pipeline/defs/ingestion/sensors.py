@@ -61,8 +61,12 @@ def _request(tenant_id: str, fingerprint: str, after: int) -> dg.RunRequest:
 def _why_nothing(tenants: list[str], faults: list[str]) -> str:
     if not tenants and not faults:
         return "no tenant is registered yet; add one with `pipeline tenants add`"
-    unreadable = f"; {len(faults)} cannot be looked at: {'; '.join(faults[:LISTED])}" if faults else ""
-    return f"no sales file of {len(tenants)} tenants has changed{unreadable}"
+    nothing = f"no sales file of {len(tenants)} tenants has changed"
+    return f"{nothing}; {_unreadable(faults)}" if faults else nothing
+
+
+def _unreadable(faults: list[str]) -> str:
+    return f"{len(faults)} cannot be looked at: {'; '.join(faults[:LISTED])}"
 
 
 def _new_partitions(context: dg.SensorEvaluationContext, tenants: list[str]) -> list[dg.AddDynamicPartitionsRequest]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -67,11 +70,20 @@ def _where(installation: Installation, tenants: list[str]) -> None:
     }
     for name, place in lines.items():
         typer.echo(f"{name + ':':11}{place}")
+    program = _program()
     typer.echo("\nNext:")
     for command, what in (
-        (f"pipeline forecast show --tenant {first}", "what to bake"),
-        (f"pipeline models list --tenant {first}", "models and their errors"),
-        ("pipeline dev", "the graph in a browser"),
-        ("pipeline run --sales FILE --country CC", "the same on your own sales"),
+        (f"forecast show --tenant {first}", "what to bake"),
+        (f"models list --tenant {first}", "models and their errors"),
+        ("dev", "the graph in a browser"),
+        ("run --sales FILE --country CC", "the same on your own sales"),
     ):
-        typer.echo(f"  {command:44} {what}")
+        typer.echo(f"  {program} {command:34} {what}")
+
+
+def _program() -> str:
+    """The command as it can be typed here: by its name where it is on the path, else by its place."""
+    if shutil.which("pipeline"):
+        return "pipeline"
+    place = Path(sys.argv[0])
+    return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else str(place)

@@ -98,14 +98,15 @@ class Ladder:
             if product in found.faults:
                 continue
             members = [member.weight * found.made[product, member.family] for member in manifest.members]
-            y_hat = np.where(closed[row_of[product]], 0.0, np.sum(members, axis=0))
-            lines[product] = self._line(rung, product, manifest, y_hat)
+            shut = closed[row_of[product]]
+            y_hat = np.where(shut, 0.0, np.sum(members, axis=0))
+            lines[product] = self._line(rung, manifest, y_hat, shut)
         return lines
 
-    def _line(self, rung: Rung, product: str, manifest: ModelManifest, y_hat: Floats) -> Line:
+    def _line(self, rung: Rung, manifest: ModelManifest, y_hat: Floats, shut: Bools) -> Line:
         unit = spread(np.array([manifest.scale]), y_hat[None, :])[0]
-        laid = np.where(y_hat == 0, 0.0, lay(y_hat, unit, manifest.bands))
-        reason = "; ".join([*self.reasons.get(product, []), "in use"])
+        laid = np.where(shut, 0.0, lay(y_hat, unit, manifest.bands))
+        reason = "; ".join([*self.reasons.get(manifest.product_id, []), "in use"])
         return Line(y_hat, laid, rung, reason, manifest.version)
 
     def _naive(self, products: Iterable[str]) -> dict[str, Line]:

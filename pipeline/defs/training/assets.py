@@ -90,7 +90,7 @@ def train(
     data = opened.data(context.partition_key)
     stored = read_table(opened.home.table(data.tenant.id, "training_plan"), "the training plan")
     plan = [PlanRow.model_validate(row) for row in records(stored)]
-    order = Order("train", _causes(plan), context.run.tags.get("dagster/from_ui", "dagster"), context.run_id)
+    order = Order("train", _causes(plan), context.run.tags.get("cause", "dagster"), context.run.run_id)
     rows: list[LedgerRow] = []
     with training_job(opened, data, plan, order) as job:
         for done in job.train():
@@ -146,7 +146,7 @@ def train_products(context: dg.AssetExecutionContext, installation: Installation
         data = opened.data(tenant_id)
         plan = make_plan(data, opened.registry.latest(tenant_id), opened.settings, Occasion(frozenset(products)))
         wanted = [row for row in plan if row.product_id in products]
-        with training_job(opened, data, wanted, Order("by hand", "request", "dagster", context.run_id)) as job:
+        with training_job(opened, data, wanted, Order("by hand", "request", "dagster", context.run.run_id)) as job:
             for done in job.train():
                 if done.manifest is None:
                     failed.append(f"{partition_key(tenant_id, done.ledger.product_id)}: {done.ledger.reason}")

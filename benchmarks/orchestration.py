@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from contracts import Tenant
-from pipeline.commands.tenants import make_tenant
+from pipeline.commands.tenants import Described, make_tenant
 from pipeline.installation import open_installation
 from pipeline.progress import listening
 from pipeline.sample import write_scale_sample
@@ -76,7 +76,7 @@ def _tenant(folder: Path) -> Tenant:
     real = os.environ.get("PIPELINE_REAL_DATA")
     if real:
         chain = Path(real) / "ddop_bakery"
-        return make_tenant(str(chain / "sales.parquet"), "DE", str(chain / "covariates.parquet"))
+        return make_tenant(Described(str(chain / "sales.parquet"), "DE", str(chain / "covariates.parquet")))
     return write_scale_sample(folder / "sample", 100)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from contracts.base import SCHEMA_VERSION, Contract, Count, ProductId, Sha256, Share, TenantId, UtcDatetime, Version
-from contracts.metrics import Metrics
+from contracts.metrics import Grade, Metrics
 from contracts.products import DemandClass
 
 
@@ -71,6 +71,7 @@ class ModelManifest(Contract):
     scale: float = Field(ge=0, description="Units that one scaled error stands for.")
     bands: tuple[IntervalBand, ...] = ()
     metrics: Metrics = Field(description="Of the combination, nested out of sample.")
+    grade: Grade | None = Field(None, description="By MAPE; None where no day with sales was scored.")
     naive_metrics: Metrics = Field(description="Of the seasonal naive on the same days.")
     origins: tuple[dt.date, ...] = Field((), description="Origins that the metrics come from.")
     evaluation: str = Field(description="How nested the figures are, in words.")

@@ -28,7 +28,7 @@ class Product(Contract):
     category: str | None = None
     location_id: str | None = None
     first_date: dt.date
-    last_date: dt.date = Field(description="Last day with sales.")
+    last_date: dt.date | None = Field(None, description="Last day with sales; None where there was none.")
     data_days: Count = Field(description="Observed days since the first row; closed and unknown days not counted.")
     zero_share: Share = Field(description="Observed days without sales, of data_days.")
     mean_quantity: float = Field(ge=0, description="Units a day over the last 90 observed days.")

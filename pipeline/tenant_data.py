@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
-from contracts import CovariateKind, Tenant
+from contracts import CovariateKind, Product, Tenant
 from pipeline.engine.demand import Demand, understand
 from pipeline.engine.observe import Ledgered, lay_out, observe
 from pipeline.engine.outlook import to_outlook
@@ -35,6 +36,31 @@ class TenantData:
     def demand(self) -> Demand:
         """How each product's demand behaves, as of the origin."""
         return understand(self.panel)
+
+
+def products_of(data: TenantData) -> list[Product]:
+    """Return what the tenant's sales say of each of its products, as of the origin."""
+    panel, demand = data.panel, data.demand
+    sold = np.nan_to_num(panel.quantity) > 0
+    last = panel.quantity.shape[1] - 1 - sold[:, ::-1].argmax(axis=1)
+    first = np.minimum(panel.started, len(panel.dates) - 1)
+    return [
+        Product(
+            tenant_id=data.tenant.id,
+            product_id=product,
+            name=panel.name[row],
+            category=panel.category[row],
+            location_id=panel.location[row],
+            first_date=panel.dates[first[row]].date(),
+            last_date=panel.dates[last[row]].date() if sold[row].any() else None,
+            data_days=int(demand.data_days[row]),
+            zero_share=float(demand.zero_share[row]),
+            mean_quantity=float(demand.level[row]),
+            demand_class=demand.classes[row],
+            discontinued=bool(demand.discontinued[row]),
+        )
+        for row, product in enumerate(panel.products)
+    ]
 
 
 def last_complete_day(home: Home, tenant: Tenant, daily: pd.DataFrame) -> pd.Timestamp:

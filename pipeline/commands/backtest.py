@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.shared import AsJson, show
+from pipeline.commands.shared import AsJson, DateFormat, show
 from pipeline.settings import get_settings
 
 
@@ -21,26 +21,29 @@ def backtest(
     folds: Annotated[int, typer.Option(help="Past origins, one horizon apart.", min=1, max=52)] = 4,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Tenant id; found from the file when unset.")] = None,
     mapping: Annotated[str | None, typer.Option("--map", help="Your column names: date=Datum,quantity=Menge")] = None,
+    date_format: DateFormat = None,
     as_json: AsJson = False,
 ) -> None:
     """Forecast the past: a row a product, origin and day, with every family beside the combination.
 
     The origins are the last day of the data less 14, 28, ... days. At each, nothing later is used but the
     covariates given in the file and the calendar. Days without a row count as zero sales when scored.
+
+    Example: pipeline backtest --sales till.csv --country ES --folds 4 --out backtest.parquet
     """
     import io
 
     from rich.console import Console
     from rich.progress import Progress
 
-    from pipeline.commands.tenants import make_tenant
+    from pipeline.commands.tenants import Described, make_tenant
     from pipeline.engine.evaluate import score, table
     from pipeline.engine.families import FAMILIES
     from pipeline.home import write_atomically
     from pipeline.training.backtest import Span
     from pipeline.training.backtest import backtest as run
 
-    made = make_tenant(sales, country, covariates, tenant, mapping)
+    made = make_tenant(Described(sales, country, covariates, tenant, mapping, date_format))
     workers = get_settings().workers or len(os.sched_getaffinity(0))
     with Progress(console=Console(stderr=True), disable=as_json) as progress:
         bar = progress.add_task("origins", total=None)
@@ -51,7 +54,7 @@ def backtest(
             workers,
             lambda done, total: progress.update(bar, completed=done, total=total),
         )
-    frame = table(scored, made.id).drop(columns="actual")
+    frame = table(scored, made.id).drop(columns=["actual", "scale"])
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     write_atomically(out.resolve(), buffer.getvalue())

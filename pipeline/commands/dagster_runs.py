@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import dagster as dg
@@ -13,6 +16,7 @@ from pipeline.tenants import list_tenants
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 PARTITIONS = "tenants"
+HOST_TAG, PROCESS_TAG = "pipeline/host", "pipeline/process"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ def run_job(tenant_id: str, job: str = "train_and_forecast", config: Mapping[str
     from pipeline.definitions import defs
 
     with dg.DagsterInstance.get() as instance:
+        close_dead_runs(instance, tenant_id)
         result = (
             defs()
             .resolve_job_def(job)
@@ -47,10 +52,26 @@ def run_job(tenant_id: str, job: str = "train_and_forecast", config: Mapping[str
                 instance=instance,
                 partition_key=tenant_id,
                 raise_on_error=False,
-                tags={"cause": "command line", "tenant": tenant_id},
+                tags={
+                    "cause": "command line",
+                    "tenant": tenant_id,
+                    HOST_TAG: gethostname(),
+                    PROCESS_TAG: str(os.getpid()),
+                },
             )
         )
     return RunResult(result.run_id, result.success, tuple(_errors(result.all_events)))
+
+
+def close_dead_runs(instance: dg.DagsterInstance, tenant_id: str) -> None:
+    """Mark the tenant's runs as failed whose process on this machine was killed: they hold its place in the queue."""
+    started = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING],
+        tags={"tenant": tenant_id, HOST_TAG: gethostname()},
+    )
+    for run in instance.get_runs(started):
+        if not Path(f"/proc/{run.tags.get(PROCESS_TAG, '')}").exists():
+            instance.report_run_failed(run, "its process was killed; what it had finished is kept")
 
 
 def _errors(events: Sequence[dg.DagsterEvent]) -> list[str]:

@@ -18,7 +18,10 @@ def dev(
     port: Annotated[int, typer.Option(help="Port of the UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address that the UI listens on.")] = "127.0.0.1",
 ) -> None:
-    """Open the Dagster UI on this installation, with schedules and sensors running. Ctrl-C ends it."""
+    """Open the Dagster UI on this installation, with schedules and sensors running. Ctrl-C ends it.
+
+    Example: pipeline dev --port 3001
+    """
     installation = prepared()
     from pipeline.commands.dagster_runs import register_tenants
 

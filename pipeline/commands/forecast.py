@@ -23,6 +23,8 @@ def show_(
     """Print the forecast: all products for the next day, or one product for every day.
 
     `expected` is the mean; nine days of ten fall between `low` and `high`.
+
+    Example: pipeline forecast show --tenant my-bakery --date 2024-07-19
     """
     from pipeline.tables import read_table, records
 

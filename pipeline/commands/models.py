@@ -23,7 +23,10 @@ def list_(
     offset: Annotated[int, typer.Option(help="Rows to leave out first.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """List registered models, the newest first."""
+    """List registered models, the newest first.
+
+    Example: pipeline models list --tenant my-bakery --deployed
+    """
     installation = prepared()
     tenant_id = one_tenant(installation, tenant)
     rows = []
@@ -58,7 +61,10 @@ def show_(
     tenant: WhichTenant = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one model's manifest: members, weights, errors, data, files."""
+    """Show one model's manifest: members, weights, errors, data, files.
+
+    Example: pipeline models show "Croissant, butter" --tenant my-bakery
+    """
     installation = prepared()
     tenant_id = one_tenant(installation, tenant)
     manifest = installation.registry.manifest(tenant_id, product, version or _version(installation, tenant_id, product))
@@ -99,7 +105,10 @@ def show_(
 
 @app.command("verify")
 def verify(tenant: WhichTenant = None, product: Product = None, as_json: AsJson = False) -> None:
-    """Check every registered model's manifest and files against their SHA-256; exit status 1 when one is broken."""
+    """Check every registered model's manifest and files against their SHA-256; exit status 1 when one is broken.
+
+    Example: pipeline models verify --tenant my-bakery
+    """
     from pipeline.errors import PipelineError
     from pipeline.training.promotion import broken_files
 

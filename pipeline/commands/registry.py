@@ -11,7 +11,10 @@ app = typer.Typer(help="Care for the registry's database.", no_args_is_help=True
 
 @app.command("upgrade")
 def upgrade_() -> None:
-    """Bring the registry's database to this version's schema."""
+    """Bring the registry's database to this version's schema.
+
+    Example: pipeline registry upgrade
+    """
     from pipeline.registry.database import check_schema, open_engine, upgrade
 
     engine = open_engine(prepared().settings)

@@ -9,7 +9,7 @@ import typer
 
 from contracts import Tenant
 from pipeline.commands import outcome
-from pipeline.commands.shared import AsJson, prepared
+from pipeline.commands.shared import AsJson, DateFormat, prepared
 from pipeline.errors import ConfigurationError, StorageError
 from pipeline.installation import Installation
 
@@ -31,6 +31,7 @@ def run(
     timezone: Annotated[
         str | None, typer.Option("--timezone", help="Time zone, such as Europe/Madrid; the country's when unset.")
     ] = None,
+    date_format: DateFormat = None,
     as_json: AsJson = False,
 ) -> None:
     """Train and forecast: the sample tenants, your own file (--sales, --country), or every tenant you have added.
@@ -43,12 +44,20 @@ def run(
     if sales is not None:
         if country is None:
             raise ConfigurationError("--sales needs --country, two capitals such as ES, for the public holidays")
-        from pipeline.commands.tenants import make_tenant
+        from pipeline.commands.tenants import Described, make_tenant
 
-        made = make_tenant(sales, country, covariates, tenant, mapping, region, timezone)
+        described = Described(sales, country, covariates, tenant, mapping, date_format, region, timezone)
+        made = make_tenant(described, installation.home)
         wanted = [_saved(installation, made).id]
     else:
-        _refuse_alone(country=country, covariates=covariates, map=mapping, region=region, timezone=timezone)
+        _refuse_alone(
+            country=country,
+            covariates=covariates,
+            map=mapping,
+            region=region,
+            timezone=timezone,
+            date_format=date_format,
+        )
         wanted = _known_tenants(installation, tenant)
     results = run_tenants(installation, wanted, quiet=as_json)
     outcome.show_results(installation, results, as_json)
@@ -117,6 +126,6 @@ def _known_tenants(installation: Installation, tenant_id: str | None) -> list[st
 
 
 def _refuse_alone(**options: str | None) -> None:
-    given = [f"--{name}" for name, value in options.items() if value is not None]
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]
     if given:
         raise ConfigurationError(f"{', '.join(given)} describes a sales file: give it with --sales PATH")

@@ -19,6 +19,9 @@ from pipeline.settings import get_settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 WhichTenant = Annotated[str | None, typer.Option("--tenant", help="Tenant id; may be left out when there is only one.")]
+DateFormat = Annotated[
+    str | None, typer.Option("--date-format", help="How dates are written, such as %d.%m.%Y; 2024-12-31 when unset.")
+]
 INSTANCE_FILE = "dagster.yaml"
 NARROWEST = 60
 """Letters a line that a terminal is taken to have at the least."""

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from contracts import ColumnMapping, CovariateSource, FileSource, Tenant
-from pipeline.commands.shared import AsJson, prepared, show
+from pipeline.commands.shared import AsJson, DateFormat, prepared, show
 from pipeline.errors import ConfigurationError, TenantError
+from pipeline.home import Home
 
 app = typer.Typer(help="Add and list tenants: the businesses whose sales are forecast.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the tenants with their sources."""
+    """List the tenants with their sources.
+
+    Example: pipeline tenants list --json
+    """
     from pipeline.tenants import list_tenants
 
     rows = [
@@ -42,13 +48,17 @@ def add(
     mapping: Annotated[str | None, typer.Option("--map", help="Your column names: date=Datum,quantity=Menge")] = None,
     region: Annotated[str | None, typer.Option("--region", help="Region of the holidays, such as MD.")] = None,
     timezone: Annotated[str | None, typer.Option("--timezone", help="Time zone; the country's when unset.")] = None,
+    date_format: DateFormat = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite a tenant of the same id.")] = False,
 ) -> None:
-    """Add a tenant; the sensor picks its sales up, or `pipeline run --tenant ID` does at once."""
+    """Add a tenant; the sensor picks its sales up, or `pipeline run --tenant ID` does at once.
+
+    Example: pipeline tenants add --sales exports/ --country ES --region MD --tenant my-bakery
+    """
     from pipeline.tenants import save_tenant
 
     installation = prepared()
-    made = make_tenant(sales, country, covariates, tenant, mapping, region, timezone, name)
+    made = make_tenant(Described(sales, country, covariates, tenant, mapping, date_format, region, timezone, name))
     path = save_tenant(installation.home, made, replace=replace)
     from pipeline.commands.dagster_runs import register_tenants
 
@@ -56,17 +66,26 @@ def add(
     typer.echo(f"tenant {made.id} written to {path}; run it with: pipeline run --tenant {made.id}")
 
 
-def make_tenant(
-    sales: str,
-    country: str,
-    covariates: str | None = None,
-    tenant: str | None = None,
-    mapping: str | None = None,
-    region: str | None = None,
-    timezone: str | None = None,
-    name: str | None = None,
-) -> Tenant:
+@dataclass(frozen=True)
+class Described:
+    """A tenant as the options of a command describe it; what is None was not given."""
+
+    sales: str
+    country: str
+    covariates: str | None = None
+    tenant: str | None = None
+    mapping: str | None = None
+    date_format: str | None = None
+    region: str | None = None
+    timezone: str | None = None
+    name: str | None = None
+
+
+def make_tenant(described: Described, home: Home | None = None) -> Tenant:
     """Return the tenant that the options describe, its source looked at.
+
+    Where `home` has a tenant of that id, what the options leave open stays as its file says: mending a
+    tenant's file by hand is not undone by the next run.
 
     Raises:
         ConfigurationError: an option cannot be used, or the file holds several tenants and none was named.
@@ -79,27 +98,40 @@ def make_tenant(
     from pipeline.sources.holidays import public_holidays
     from pipeline.tenants import default_timezone, infer_tenant_id
 
+    country = described.country.strip().upper()
     today = dt.datetime.now(dt.UTC).date()
-    public_holidays(country, region, today, today)
-    source = FileSource(path=sales, mapping=parse_mapping(mapping))
-    named = tenants_named(source)
-    if tenant is None and len(named) > 1:
-        shown = ", ".join(named[:5])
-        raise ConfigurationError(f"{sales} holds {len(named)} tenants ({shown}, ...): say which with --tenant")
-    tenant_id = tenant or infer_tenant_id(sales, named)
+    public_holidays(country, described.region, today, today)
+    given: dict[str, Any] = {"date_format": described.date_format} if described.date_format else {}
+    if described.mapping:
+        given |= {"mapping": parse_mapping(described.mapping)}
+    named = tenants_named(FileSource(path=described.sales, **given))
+    if described.tenant is None and len(named) > 1:
+        shown = ", ".join([*named[:5], *(["..."] if len(named) > 5 else [])])
+        raise ConfigurationError(f"{described.sales} holds {len(named)} tenants ({shown}): say which with --tenant")
+    tenant_id = described.tenant or infer_tenant_id(described.sales, named)
+    known = _known(home, tenant_id)
+    covariates = CovariateSource(path=described.covariates) if described.covariates else None
+    open_fields = {"name": described.name, "region": described.region, "timezone": described.timezone}
+    stated = {name: value for name, value in {**open_fields, "covariates": covariates}.items() if value is not None}
+    before: dict[str, Any] = known.model_dump() if known else {"name": tenant_id, "timezone": default_timezone(country)}
+    source = {**before.get("source", {}), "path": described.sales, **given}
     try:
-        return Tenant(
-            id=tenant_id,
-            name=name or tenant_id,
-            country=country,
-            region=region,
-            timezone=timezone or default_timezone(country),
-            source=source,
-            covariates=CovariateSource(path=covariates) if covariates else None,
-        )
+        return Tenant.model_validate({**before, **stated, "id": tenant_id, "country": country, "source": source})
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, f['loc']))} = {f['input']!r}: {f['msg']}" for f in error.errors())
-        raise TenantError(f"this tenant cannot be used: {faults}") from error
+        raise TenantError(f"this tenant cannot be used: {'; '.join(_faults(error))}") from error
+
+
+def _known(home: Home | None, tenant_id: str) -> Tenant | None:
+    from pipeline.tenants import load_tenant, tenant_ids
+
+    return load_tenant(home, tenant_id) if home is not None and tenant_id in tenant_ids(home) else None
+
+
+def _faults(error: ValidationError) -> Iterator[str]:
+    """Each fault with its field and value; one of the tenant as a whole has neither."""
+    for fault in error.errors():
+        field = ".".join(map(str, fault["loc"]))
+        yield f"{field} = {fault['input']!r}: {fault['msg']}" if field else fault["msg"]
 
 
 def parse_mapping(text: str | None) -> ColumnMapping:

@@ -203,7 +203,10 @@ def score(scored: Sequence[OriginForecasts], family: str | None = None, product:
 
 
 def table(scored: Sequence[OriginForecasts], tenant_id: str) -> pd.DataFrame:
-    """Return a row per product, origin and day: actual, y_hat, lower, upper and a column per family, units."""
+    """Return a row per product, origin and day, in units: actual, y_hat, lower, upper, and a column per family.
+
+    `scale` is the mean absolute seasonal difference of the history, the divisor of MASE.
+    """
     frames = []
     for one in scored:
         n, h = one.combined.shape
@@ -219,6 +222,7 @@ def table(scored: Sequence[OriginForecasts], tenant_id: str) -> pd.DataFrame:
             "y_hat": one.combined.ravel(),
             "lower": laid[0].ravel(),
             "upper": laid[-1].ravel(),
+            "scale": np.repeat(one.difference, h),
         }
         frames.append(pd.DataFrame(frame | {name: made.ravel() for name, made in one.families.items()}))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

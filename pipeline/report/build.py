@@ -119,8 +119,16 @@ def _totals(data: TenantData, ledger: Mapping[str, LedgerRow], evaluation: pd.Da
     }
     model = measure(arrays["actual"], arrays["y_hat"], lower=arrays["lower"], upper=arrays["upper"])
     naive = measure(arrays["actual"], arrays["seasonal_naive"])
+    scaled = ((evaluation["actual"] - evaluation["y_hat"]).abs() / evaluation["scale"]).groupby(
+        [evaluation["product_id"], evaluation["origin"]]
+    )
     return Totals(
-        products=len(data.panel.products), **counted, wape=model.wape, naive_wape=naive.wape, coverage=model.coverage
+        products=len(data.panel.products),
+        **counted,
+        wape=model.wape,
+        naive_wape=naive.wape,
+        mase=float(scaled.mean().mean()),
+        coverage=model.coverage,
     )
 
 

@@ -75,12 +75,12 @@ def extract_sales(tenant: Tenant, home: Home, settings: Settings, now: dt.dateti
 
 
 def source_fingerprint(tenant: Tenant) -> str:
-    """Return a hash that changes when a sales or covariates file appears, changes or goes; nothing is read.
+    """Return a hash that changes when the tenant's settings do, or a sales or covariates file; nothing is read.
 
     Raises:
         SourceNotFoundError: there are no sales.
     """
-    listing: list[object] = [FilesSource(tenant.source).parts()]
+    listing: list[object] = [tenant.model_dump(mode="json"), FilesSource(tenant.source).parts()]
     if tenant.covariates is not None:
         try:
             listing.append(Location(tenant.covariates.path).parts())

@@ -6,7 +6,17 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contracts import ArtefactRef, CovariateKind, DemandClass, IntervalBand, Member, Metrics, ModelManifest, PlanRow
+from contracts import (
+    ArtefactRef,
+    CovariateKind,
+    DemandClass,
+    Grade,
+    IntervalBand,
+    Member,
+    Metrics,
+    ModelManifest,
+    PlanRow,
+)
 from pipeline.engine.combination import GATEKEEPER, weights
 from pipeline.engine.evaluate import score
 from pipeline.engine.families import FAMILIES
@@ -42,6 +52,7 @@ class ManifestMaker:
         product = row.product_id
         demand_class = self.data.demand.classes[self.data.panel.products.index(product)]
         families = [name for name in FAMILIES if name in stored.files]
+        metrics = score(self.evaluation.scored, None, product)
         return ModelManifest(
             tenant_id=row.tenant_id,
             product_id=product,
@@ -57,7 +68,8 @@ class ManifestMaker:
             members=tuple(self._members(product, families or [GATEKEEPER], stored)),
             scale=self.scale[product],
             bands=self.bands.get(demand_class, self.bands[None]),
-            metrics=score(self.evaluation.scored, None, product),
+            metrics=metrics,
+            grade=grade(metrics, self.settings),
             naive_metrics=self._metrics(GATEKEEPER, product),
             origins=tuple(origin.date() for origin in self.evaluation.origins),
             evaluation=self.evaluation.nesting,
@@ -97,3 +109,15 @@ class ManifestMaker:
 
     def _metrics(self, family: str, product: str) -> Metrics:
         return score(self.evaluation.scored, family, product)
+
+
+def grade(metrics: Metrics, settings: Settings) -> Grade | None:
+    """Return how good a forecast is by its MAPE, with the limits of the settings."""
+    if metrics.mape is None:
+        return None
+    limits = {
+        Grade.EXCELLENT: settings.grade_excellent,
+        Grade.GOOD: settings.grade_good,
+        Grade.ACCEPTABLE: settings.grade_acceptable,
+    }
+    return next((name for name, limit in limits.items() if metrics.mape <= limit), Grade.POOR)

@@ -25,7 +25,7 @@ from pipeline.engine.families import FAMILIES, Scope
 from pipeline.engine.intervals import lay, product_scale, spread
 from pipeline.engine.metrics import seasonal_scales
 from pipeline.engine.panel import Bools, Floats
-from pipeline.errors import ComputeError, PipelineError
+from pipeline.errors import ComputeError, InsufficientDataError, PipelineError
 from pipeline.home import Home
 from pipeline.registry.registry import Registry
 from pipeline.registry.store import ArtefactStore
@@ -97,7 +97,7 @@ class Trainer:
         """
         for row in plan:
             if not row.due:
-                yield self._settle(row, _idle_outcome(row, self.settings), row.reason)
+                yield self._settle_idle(row)
         due = {row.product_id: row for row in plan if row.due}
         if due:
             yield from self._train(due)
@@ -229,6 +229,11 @@ class Trainer:
         unit = spread(np.array([manifest.scale]), y_hat[None])[0]
         return y_hat, np.where(closed, 0.0, lay(y_hat, unit, manifest.bands))
 
+    def _settle_idle(self, row: PlanRow) -> Done:
+        if row.data_days < self.settings.min_training_data_days:
+            return self._settle(row, Outcome.INSUFFICIENT, row.reason, error_type=InsufficientDataError.__name__)
+        return self._settle(row, Outcome.SKIPPED, row.reason)
+
     def _settle(
         self,
         row: PlanRow,
@@ -272,7 +277,3 @@ class Trainer:
             scale=dict(zip(data.panel.products, product_scale(difference, data.demand.level), strict=True)),
             version=dt.datetime.now(dt.UTC).strftime("%Y%m%d_%H%M%S"),
         )
-
-
-def _idle_outcome(row: PlanRow, settings: Settings) -> Outcome:
-    return Outcome.INSUFFICIENT if row.data_days < settings.min_training_data_days else Outcome.SKIPPED

@@ -3,17 +3,21 @@
 # Dagster reads the annotation of `context` as it stands: annotations must not be postponed here.
 
 import dagster as dg
+import numpy as np
+import pandas as pd
 
+from contracts import DayStatus
 from pipeline.defs.partitions import PRODUCTS, TENANTS
 from pipeline.defs.resources import InstallationResource
-from pipeline.defs.shown import numbers, of_table
+from pipeline.defs.shown import numbers, of_table, preview
 from pipeline.engine.feature_table import feature_table
+from pipeline.engine.panel import Status
 from pipeline.keys import partition_key
 from pipeline.plots import as_markdown_image, sparkline
 from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales, load_sales, remember, source_fingerprint
 from pipeline.tables import described, records, write_table
-from pipeline.tenant_data import last_complete_day
+from pipeline.tenant_data import last_complete_day, products_of
 from pipeline.training.fingerprint import fingerprints, of_tenant
 
 GROUP = "ingestion"
@@ -81,7 +85,11 @@ def calendar(context: dg.AssetExecutionContext, installation: InstallationResour
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet", "numpy"}, owners=OWNERS, deps=[sales, calendar])
 def features(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
-    """The training table: for each observed day its units and what was known of it the evening before."""
+    """The training table: for each observed day its units and what was known of it the evening before.
+
+    Beside it lies `products`: what the history says of each product. The metadata counts the product days that
+    were sold, zero, closed, unknown, masked, or before a product's first.
+    """
     opened = installation.open()
     data = opened.data(context.partition_key)
     frame = feature_table(data.panel, data.outlook, opened.settings.max_feature_rows)
@@ -90,12 +98,18 @@ def features(context: dg.AssetExecutionContext, installation: InstallationResour
     metadata = described("features", version, path, frame, ("product_id", "date", "quantity"))
     write_table(path, frame, metadata)
     missing = frame.isna().mean()
+    products = pd.DataFrame([product.model_dump() for product in products_of(data)])
+    write_table(opened.home.table(data.tenant.id, "products"), products)
+    status, days = np.unique(data.panel.status, return_counts=True)
     return dg.MaterializeResult(
         metadata=of_table(
             frame,
             path,
             feature_count=metadata.feature_count,
             origin=str(data.origin.date()),
+            products=preview(products),
+            demand_classes={str(k): int(v) for k, v in products["demand_class"].astype(str).value_counts().items()},
+            product_days={DayStatus(Status(k).name.lower()).value: int(v) for k, v in zip(status, days, strict=True)},
             **numbers({"missing_share": float(missing.mean())}),
         ),
         data_version=dg.DataVersion(version[:32]),

@@ -1,6 +1,8 @@
 """Purges Dagster's own history: the truth is in the registry, event logs are a view that must not grow for ever."""
 
 import datetime as dt
+import shutil
+from pathlib import Path
 
 import dagster as dg
 
@@ -20,10 +22,18 @@ def delete_old_runs(context: dg.OpExecutionContext) -> int:
     while runs := context.instance.get_runs(old, limit=BATCH):
         for run in runs:
             context.instance.delete_run(run.run_id)
+            _remove_files(Path(context.instance.root_directory), run.run_id)
         deleted += len(runs)
     context.log.info(f"deleted {deleted} runs from before {before:%Y-%m-%d} ({days} days are kept)")
     context.add_output_metadata({"deleted": deleted, "before": before.isoformat()})
     return deleted
+
+
+def _remove_files(home: Path, run_id: str) -> None:
+    """Remove what the embedded instance keeps of a run beside its rows: its event file and its logs."""
+    for path in (home / "history" / "runs").glob(f"{run_id}.db*"):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(home / "storage" / run_id, ignore_errors=True)
 
 
 @dg.job(executor_def=dg.in_process_executor)

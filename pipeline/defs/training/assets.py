@@ -25,6 +25,8 @@ from pipeline.training.plan import Occasion, make_plan
 from pipeline.training.promotion import decide, undecided
 
 GROUP = "training"
+NAMED = 10
+"""Products that a failure names; the ledger has them all."""
 
 
 class PlanConfig(dg.Config):
@@ -134,8 +136,14 @@ def _evaluation(path: Path, evaluation: Evaluation, tenant_id: str) -> dg.Materi
     partitions_def=PRODUCTS,
     backfill_policy=dg.BackfillPolicy.multi_run(),
 )
-def train_products(context: dg.AssetExecutionContext, installation: InstallationResource) -> None:
-    """Train the selected products now, whatever the plan says; the tenant's pooled fit is reused."""
+def train_products(
+    context: dg.AssetExecutionContext, installation: InstallationResource
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Train the selected products now, whatever the plan says; the tenant's pooled fit is reused.
+
+    Each product's event is logged as soon as its model is stored. Nothing is yielded: a returned output would
+    add a materialization without figures and plot on top.
+    """
     opened = installation.open()
     by_tenant: dict[str, set[str]] = {}
     for key in context.partition_keys:
@@ -157,7 +165,9 @@ def train_products(context: dg.AssetExecutionContext, installation: Installation
             for product in products - {row.product_id for row in wanted}
         ]
     if failed:
-        raise dg.Failure(f"{len(failed)} of {len(context.partition_keys)} products were not trained: {failed[0]}")
+        named = "; ".join(failed[:NAMED])
+        raise dg.Failure(f"{len(failed)} of {len(context.partition_keys)} products were not trained: {named}")
+    yield from ()
 
 
 @dg.asset(

@@ -41,6 +41,7 @@ def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.
             "cause": str(done.ledger.cause),
             "origin": str(manifest.origin),
             "demand_class": str(manifest.demand_class),
+            "grade": str(manifest.grade or "not scored"),
             "data_days": manifest.data_days,
             "weights": {member.family: round(member.weight, 4) for member in manifest.members},
             "sha256": {f"{m.family}/{ref.name}": ref.sha256 for m in manifest.members for ref in m.files},

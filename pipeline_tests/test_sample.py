@@ -20,11 +20,13 @@ BAKERY, CAFE, BOULANGERIE = "horno_sol", "cafe_canteras", "maison_perrache"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the sample lies."""
     return tmp_path_factory.mktemp("sample")
 
 
 @pytest.fixture(scope="module")
 def sample(folder: Path) -> Sample:
+    """The sample, written once."""
     return write_sample(folder, end=END)
 
 

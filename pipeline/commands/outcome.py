@@ -25,12 +25,10 @@ def show_results(installation: Installation, results: Mapping[str, RunResult], a
     show(
         rows, as_json, "Results (WAPE: units forecast wrong for each unit sold, out of sample)", right=list(rows[0])[1:]
     )
-    if as_json:
-        return
     for tenant_id, result in results.items():
         for error in result.errors:
             typer.secho(f"{tenant_id}: {error}", fg=typer.colors.RED, err=True)
-    if any(result.success for result in results.values()):
+    if not as_json and any(result.success for result in results.values()):
         _where(installation, [tenant_id for tenant_id, result in results.items() if result.success])
 
 

@@ -73,7 +73,7 @@ def render_report(data: TenantReport) -> str:
         totals=data.totals,
         verdict=words.verdict(data.totals),
         next_date=date,
-        is_tomorrow=date == data.origin + dt.timedelta(days=1),
+        next_word=words.day_from(data.generated_at.date(), date),
         next_rows=_next_rows(products, date, sparks),
         top=TOP,
         rows=[_row(place, line, date, sparks[line.product_id]) for place, line in enumerate(products)],

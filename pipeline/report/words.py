@@ -87,3 +87,9 @@ def _within(coverage: float | None) -> str:
     if coverage is None:
         return ""
     return f"On {coverage * 100:.0f} of 100 days the sales lay within the range given; 90 are aimed at."
+
+
+def day_from(today: dt.date, day: dt.date | None) -> str:
+    """Return what a day is called on the day that the report is made: old sales have no tomorrow."""
+    ahead = None if day is None else (day - today).days
+    return {0: "Today", 1: "Tomorrow"}.get(ahead if ahead is not None else -1, "Next day with sales")

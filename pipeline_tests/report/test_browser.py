@@ -38,6 +38,7 @@ class Opened:
 
 @pytest.fixture
 def opened(report: TenantReport, tmp_path: Path) -> Iterator[Opened]:
+    """The report, open in a browser."""
     sync_api = pytest.importorskip("playwright.sync_api")
     path = tmp_path / "report.html"
     path.write_text(render_report(report), encoding="utf-8")

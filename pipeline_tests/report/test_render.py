@@ -69,9 +69,9 @@ def test_fallbacks_and_failures_stand_out(report: TenantReport) -> None:
 
 
 def test_tomorrow_lists_what_to_bake(report: TenantReport) -> None:
-    """The first table must give tomorrow's date and the products, largest first, with number and range."""
+    """The first table must give the next date and the products, largest first, with number and range."""
     page = read(render_report(report))
-    assert page.all("h2")[0].text == "Tomorrow (Thursday 1 October 2026): bake …"
+    assert page.all("h2")[0].text == "Today (Thursday 1 October 2026): bake …"
     rows = _next_day(page)
     assert [r[:2] for r in rows] == [
         ["Bread", "100"],
@@ -89,7 +89,7 @@ def test_a_closed_tomorrow_shows_the_next_open_day(report: TenantReport) -> None
         replace(p, forecast=(ForecastDay(p.forecast[0].date, 0.0, 0.0, 0.0), *p.forecast[1:])) for p in report.products
     )
     heading = read(render_report(replace(report, products=products))).all("h2")[0].text
-    assert heading == "Next day with sales (Friday 2 October 2026): bake …"
+    assert heading == "Tomorrow (Friday 2 October 2026): bake …"
 
 
 def test_many_products_are_folded_away() -> None:
@@ -242,3 +242,13 @@ def test_a_thousand_products_stay_small() -> None:
     assert len(html.encode()) < 15e6
     assert html.count("plot-of-one") == 200
     assert len(_names(read(html))) == 1000
+
+
+@pytest.mark.parametrize(
+    ("made", "word"), [(1, "Today"), (0, "Tomorrow"), (60, "Next day with sales")], ids=["night", "evening", "old"]
+)
+def test_a_day_is_called_by_when_the_report_is_made(report: TenantReport, made: int, word: str) -> None:
+    """Tomorrow is the day after the report's making, not the day after the last sales."""
+    at = dt.datetime(2026, 9, 30, 20, tzinfo=dt.UTC) + dt.timedelta(days=made)
+    page = read(render_report(replace(report, generated_at=at)))
+    assert page.all("h2")[0].text.startswith(f"{word} (Thursday 1 October 2026)")

@@ -37,7 +37,11 @@ def outlook() -> Outlook:
     promo[1, 5:50] = NAN
     holidays = {"one": on(whole, 60, 90, LEAD + LENGTH + 3), "two": on(whole, 61, 200)}
     return Outlook(
-        days(whole, MONDAY - pd.Timedelta(days=LEAD)), holidays, None, {"rain": rng.random(whole)}, {"promo": promo},
+        days(whole, MONDAY - pd.Timedelta(days=LEAD)),
+        holidays,
+        None,
+        {"rain": rng.random(whole)},
+        {"promo": promo},
         ("c", "b", "a"),
     )
 
@@ -61,7 +65,7 @@ def slowly(panel: Panel, outlook: Outlook, row: int, day: pd.Timestamp) -> dict[
     sold = past.tail(91)[past.tail(91) > 0]
     found["days_since_sale"] = (day - sold.index[-1]).days if len(sold) else 91
     found["age_days"] = max(0, (day - panel.dates[panel.started[row]]).days)
-    return found | calendar_of(panel, outlook, row, day)
+    return {name: float(value) for name, value in (found | calendar_of(panel, outlook, row, day)).items()}
 
 
 def calendar_of(panel: Panel, outlook: Outlook, row: int, day: pd.Timestamp) -> dict[str, float]:

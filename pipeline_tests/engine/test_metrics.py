@@ -11,14 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from contracts import Metrics
-from pipeline.engine.metrics import measure, seasonal_scales
+from pipeline.engine.metrics import measure, scaled_errors, seasonal_scales
 from pipeline_tests.engine.builders import NAN, panel_of
 
 UNITS = st.one_of(st.just(NAN), st.integers(0, 40).map(float))
 
 
 def slowly(
-    actual: list[float], forecast: list[float], scale: list[float], squared: list[float], ends: list[tuple[float, float]]
+    actual: list[float],
+    forecast: list[float],
+    scale: list[float],
+    squared: list[float],
+    ends: list[tuple[float, float]],
 ) -> Metrics:
     """Return the metrics as one would explain them."""
     days = [i for i in range(len(actual)) if math.isfinite(actual[i]) and math.isfinite(forecast[i])]
@@ -29,8 +33,8 @@ def slowly(
     sold = [i for i in days if actual[i] > 0]
     mape = 100 * sum(abs(forecast[i] - actual[i]) / actual[i] for i in sold) / len(sold) if sold else None
     around = sum((actual[i] - total / n) ** 2 for i in days)
-    scaled = [abs(forecast[i] - actual[i]) / scale[i] for i in days if math.isfinite(scale[i]) and scale[i] > 0]
-    squares = [(forecast[i] - actual[i]) ** 2 / squared[i] for i in days if math.isfinite(squared[i]) and squared[i] > 0]
+    scaled = [abs(forecast[i] - actual[i]) / scale[i] for i in days if scale[i] > 0]
+    squares = [(forecast[i] - actual[i]) ** 2 / squared[i] for i in days if squared[i] > 0]
     return Metrics(
         n=n,
         mae=sum(abs(e) for e in errors) / n,
@@ -134,7 +138,25 @@ def test_mase_of_the_seasonal_naive_on_its_own_history_is_one() -> None:
     """Scored on the very days of its scale, the seasonal naive has MASE and RMSSE 1."""
     units = np.random.default_rng(5).poisson(20, (3, 371)).astype(float)
     absolute, squared = seasonal_scales(panel_of(units))
-    found = measure(
-        units[:, 7:], units[:, :-7], scale=absolute[:, None], squared_scale=squared[:, None]
-    )
+    found = measure(units[:, 7:], units[:, :-7], scale=absolute[:, None], squared_scale=squared[:, None])
     assert (found.mase, found.rmsse) == (pytest.approx(1), pytest.approx(1))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_scaled_errors_are_means_over_series(data: st.DataObject) -> None:
+    """MASE and RMSSE are worked out for each series by itself, then averaged over those that have them."""
+    shape = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 6)))
+    actual, forecast = (data.draw(npst.arrays(float, shape, elements=UNITS)) for _ in range(2))
+    scale = data.draw(npst.arrays(float, shape[0], elements=st.one_of(st.just(NAN), st.floats(0.5, 20))))
+    absolute, roots = [], []
+    for row in range(shape[0]):
+        errors = [f - y for f, y in zip(forecast[row], actual[row], strict=True) if math.isfinite(f - y)]
+        if errors and math.isfinite(scale[row]):
+            absolute.append(sum(abs(e) for e in errors) / len(errors) / scale[row])
+            roots.append(math.sqrt(sum(e * e for e in errors) / len(errors) / scale[row] ** 2))
+    mase, rmsse = scaled_errors(actual, forecast, scale, scale**2)
+    if not absolute:
+        assert (mase, rmsse) == (None, None)
+    else:
+        assert (mase, rmsse) == (pytest.approx(np.mean(absolute)), pytest.approx(np.mean(roots)))

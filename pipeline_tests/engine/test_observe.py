@@ -175,12 +175,13 @@ def test_missing_prices_say_nothing_where_most_are_missing() -> None:
 
 def test_locations_are_shops_of_their_own() -> None:
     """Silence is judged by location: one shop's sales do not make another's silent day a zero."""
-    units = shop(closed=(20,))
-    units[1, 20] = 50
+    units = shop()
+    units[[0, 1], [20, 30]] = 0
     table = sold_daily(units)
     table["location_id"] = np.where(table["product_id"] == "p0", "north", "south")
     panel = observe(lay_out(table), outlook_of(LENGTH))
     assert panel.status[:, 20].tolist() == [Status.UNKNOWN, Status.SOLD]
+    assert panel.status[:, 30].tolist() == [Status.SOLD, Status.UNKNOWN]
     assert panel.location == ("north", "south")
 
 
@@ -211,6 +212,19 @@ def test_no_sales_at_all_are_an_error() -> None:
     """A table without a row up to the last day is an error that names the day."""
     with pytest.raises(DataError, match="no sales up to 2022-12-30"):
         lay_out(daily([("p", 0, 1.0)]), pd.Timestamp("2022-12-30"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**16), length=st.integers(8, 150), share=st.sampled_from([0.1, 0.4, 0.6]))
+def test_the_weekday_rule_against_a_loop(seed: int, length: int, share: float) -> None:
+    """A silent day is closed where at least half of its eight neighbours on either side were silent too."""
+    silent = np.random.default_rng(seed).random(length) < share
+    silent[[0, -1]] = False
+    panel = observe(lay_out(sold_daily(np.where(silent, 0.0, np.full((1, length), 50.0)))), outlook_of(length))
+    for day in range(length):
+        same = [silent[day + 7 * k] for k in range(-8, 9) if k and 0 <= day + 7 * k < length]
+        usual = Status.CLOSED if same and sum(same) >= len(same) / 2 else Status.UNKNOWN
+        assert panel.status[0, day] == (usual if silent[day] else Status.SOLD)
 
 
 @settings(max_examples=40, deadline=None)

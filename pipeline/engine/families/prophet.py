@@ -28,6 +28,8 @@ from pipeline.engine.panel import Floats, Outlook, Panel
 from pipeline.errors import FamilyError
 
 FILE = "prophet.json"
+GIVEN = "given_"
+"""Stands before a covariate's name: the library keeps some words, and the holidays' names, to itself."""
 
 
 class Prophet:
@@ -76,7 +78,7 @@ class FittedProphet:
             if product not in self.models:
                 raise FamilyError(f"this fit of prophet holds {sorted(self.models)[:3]}, not {product!r}")
             model = self.models[product]
-            usual = {name: float(regressor["mu"]) for name, regressor in model.extra_regressors.items()}
+            usual = {n.removeprefix(GIVEN): float(given["mu"]) for n, given in model.extra_regressors.items()}
             frame = _frame(ahead, outlook, _row(outlook, product), usual)
             forecast[index] = model.predict(frame)["yhat"].to_numpy(float)
         return np.maximum(forecast, 0.0)
@@ -110,7 +112,7 @@ def _fit(history: Panel, index: int, outlook: Outlook, parameters: Mapping[str, 
     if design.yearly:
         model.add_seasonality("yearly", YEARLY_PERIOD, YEARLY_ORDER, prior_scale=design.yearly_prior)
     for regressor in design.regressors:
-        model.add_regressor(regressor.name)
+        model.add_regressor(GIVEN + regressor.name)
     frame = _frame(dates, outlook, row, {r.name: r.mean for r in design.regressors}).assign(y=units)
     # The library leaves its optimiser's files behind until the process ends; a folder of our own is gone at once.
     with tempfile.TemporaryDirectory(prefix="prophet-") as folder:
@@ -129,7 +131,7 @@ def _frame(dates: pd.DatetimeIndex, outlook: Outlook, row: int, usual: Mapping[s
     columns: dict[str, Any] = {"ds": dates}
     for name, value in usual.items():
         values = covariate(outlook, name, row)[at]
-        columns[name] = np.where(np.isfinite(values), values, value)
+        columns[GIVEN + name] = np.where(np.isfinite(values), values, value)
     return pd.DataFrame(columns)
 
 

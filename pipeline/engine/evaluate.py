@@ -17,12 +17,11 @@ from contracts import DemandClass, IntervalBand, Metrics
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.combination import GATEKEEPER, combine
 from pipeline.engine.demand import understand
-from pipeline.engine.families import FAMILIES, Recipe
+from pipeline.engine.families import FAMILIES, FAULTS, Recipe
 from pipeline.engine.intervals import LEVELS, calibrate, product_scale, quantiles, spread
 from pipeline.engine.metrics import measure, scaled_errors, seasonal_scales
 from pipeline.engine.observe import Ledgered, observe
 from pipeline.engine.panel import Bools, Floats, Outlook, Panel
-from pipeline.errors import PipelineError
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def forecast_with(name: str, panel: Panel, able: Bools, task: Task) -> tuple[Flo
         return made, {}
     try:
         made[rows] = _fit_and_predict(name, panel.take(rows), task)
-    except (PipelineError, ValueError, ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
+    except FAULTS as error:
         if len(rows) == 1 or FAMILIES[name].scope == "tenant":
             return made, {(panel.products[row], name): f"{type(error).__name__}: {error}" for row in rows}
         return _one_by_one(name, panel, rows, task)

@@ -16,22 +16,16 @@ def measure(
     actual: Floats,
     forecast: Floats,
     *,
-    scale: Floats | None = None,
-    squared_scale: Floats | None = None,
     lower: Floats | None = None,
     upper: Floats | None = None,
 ) -> Metrics:
-    """Return all metrics of a block of forecasts.
+    """Return the metrics of a block of forecasts but those that are scaled by a history (`scaled_errors`).
 
     Args:
         actual: units, any shape; NaN where a day is not scored.
         forecast: units, the same shape.
-        scale: mean absolute seasonal difference of the history, broadcast to the shape, for MASE.
-        squared_scale: mean squared seasonal difference, for RMSSE.
         lower: lower end of the interval, the same shape, for coverage.
         upper: upper end.
-
-    MASE and RMSSE (Hyndman and Koehler 2006) divide by the history's errors of the seasonal naive of lag 7.
     """
     use = np.isfinite(actual) & np.isfinite(forecast)
     y, f = actual[use], forecast[use]
@@ -49,8 +43,6 @@ def measure(
         mape_days_left_out=float(1 - sold.mean()),
         accuracy=None if mape is None else max(0.0, 100 - mape),
         wape=float(np.abs(error).sum() / total) if total > 0 else None,
-        mase=_scaled(np.abs(error), scale, actual.shape, use),
-        rmsse=_root(_scaled(error**2, squared_scale, actual.shape, use)),
         bias=float(error.sum() / total) if total > 0 else None,
         coverage=_coverage(actual, lower, upper, use),
     )
@@ -71,7 +63,9 @@ def seasonal_scales(panel: Panel) -> tuple[Floats, Floats]:
 def scaled_errors(
     actual: Floats, forecast: Floats, difference: Floats, squared: Floats
 ) -> tuple[float | None, float | None]:
-    """Return MASE and RMSSE as means over series; None where no series has both scored days and a scale.
+    """Return MASE and RMSSE (Hyndman and Koehler 2006) as means over series.
+
+    Both are None where no series has scored days and a scale.
 
     Args:
         actual: (series, days) units; NaN where a day is not scored.
@@ -95,18 +89,6 @@ def _r2(y: Floats, error: Floats) -> float | None:
     if y.min() == y.max():  # asked of the units: their mean may differ from them all by a rounding error
         return None
     return 1 - float((error**2).sum()) / float(((y - y.mean()) ** 2).sum())
-
-
-def _scaled(error: Floats, scale: Floats | None, shape: tuple[int, ...], use: np.ndarray) -> float | None:
-    if scale is None:
-        return None
-    by = np.broadcast_to(scale, shape)[use]
-    known = np.isfinite(by) & (by > 0)
-    return float((error[known] / by[known]).mean()) if known.any() else None
-
-
-def _root(value: float | None) -> float | None:
-    return None if value is None else float(np.sqrt(value))
 
 
 def _coverage(actual: Floats, lower: Floats | None, upper: Floats | None, use: np.ndarray) -> float | None:

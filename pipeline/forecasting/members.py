@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from contracts import Member, ModelManifest
 from pipeline.compute import map_unordered
-from pipeline.engine.families import FAMILIES, Scope
+from pipeline.engine.families import FAMILIES, FAULTS, Scope
 from pipeline.engine.panel import Floats, Outlook, Panel
 from pipeline.errors import PipelineError
 from pipeline.registry.store import ArtefactStore
@@ -54,7 +52,7 @@ def predict(task: PredictTask) -> tuple[dict[str, Floats], dict[str, str]]:
             made[product] = family.from_files(task.files[row]).predict(
                 alone, task.outlook.take([product]), task.horizon
             )[0]
-        except (PipelineError, ValueError, ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
+        except FAULTS as error:
             faults[product] = f"{task.family}: {type(error).__name__}: {error}"
     return made, faults
 

@@ -130,7 +130,7 @@ def outlook_digest(outlook: Outlook) -> str:
 def _key(data: TenantData, task: Task, settings: Settings) -> str:
     end = min(task.origin + pd.Timedelta(days=task.horizon), data.origin)
     seen = fingerprints(observe(data.sales, data.outlook, end))
-    stamp = of_tenant(sorted(seen.values()), config_fingerprint(settings))
+    stamp = of_tenant(sorted(seen.values()), config_fingerprint(settings, data.outlook))
     return hashlib.sha256(f"{stamp} {outlook_digest(task.outlook)} {task.origin} {CODE_VERSION}".encode()).hexdigest()
 
 

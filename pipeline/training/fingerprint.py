@@ -13,7 +13,7 @@ from pipeline.tenant_data import TenantData
 
 
 def fingerprints(panel: Panel) -> dict[str, str]:
-    """Return the SHA-256 of each product's days and units, from its first row to the panel's last day."""
+    """Return the SHA-256 of each product's labels, days and units, from its first row to the panel's last day."""
     return {
         product: _digest(panel, row, int(begun))
         for row, (product, begun) in enumerate(zip(panel.products, panel.started, strict=True))
@@ -37,7 +37,8 @@ def of_tenant(products: Iterable[str], config: str) -> str:
 
 
 def _digest(panel: Panel, row: int, begun: int) -> str:
-    digest = hashlib.sha256(panel.products[row].encode("utf-8", "surrogatepass"))
+    labels = (panel.products[row], panel.category[row], panel.location[row])
+    digest = hashlib.sha256(repr(labels).encode("utf-8", "backslashreplace"))
     if begun < len(panel.dates):
         digest.update(str(panel.dates[begun].date()).encode())
     digest.update(panel.status[row, begun:].tobytes())

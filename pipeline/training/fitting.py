@@ -6,12 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from pipeline.engine.evaluate import OriginForecasts, Task, at_origin
-from pipeline.engine.families import FAMILIES, Recipe
+from pipeline.engine.families import FAMILIES, FAULTS, Recipe
 from pipeline.engine.panel import Floats, Outlook, Panel
-from pipeline.errors import PipelineError
 
 
 @dataclass(frozen=True)
@@ -93,6 +90,6 @@ def fit_product(task: ProductTask) -> Fits:
             fitted = FAMILIES[name].fit(task.panel, task.outlook, recipe)
             forecasts[name] = fitted.predict(task.panel, task.outlook, task.horizon)[0]
             files[name] = fitted.to_files()
-        except (PipelineError, ValueError, ArithmeticError, RuntimeError, np.linalg.LinAlgError) as error:
+        except FAULTS as error:
             faults[name] = f"{type(error).__name__}: {error}"
     return Fits(files, forecasts, faults, time.perf_counter() - started)

@@ -64,7 +64,7 @@ class ManifestMaker:
             demand_class=demand_class,
             data_days=row.data_days,
             data_fingerprint=row.data_fingerprint,
-            config_fingerprint=config_fingerprint(self.settings),
+            config_fingerprint=config_fingerprint(self.settings, self.data.outlook),
             members=tuple(self._members(product, families or [GATEKEEPER], stored)),
             scale=self.scale[product],
             bands=self.bands.get(demand_class, self.bands[None]),

@@ -48,7 +48,7 @@ def make_plan(
         settings: minimum days, ages, and shares.
         occasion: who asks.
     """
-    now, config = fingerprints(data.panel), config_fingerprint(settings)
+    now, config = fingerprints(data.panel), config_fingerprint(settings, data.outlook)
     then = fingerprints_as_of(data, (pd.Timestamp(model.origin) for model in latest.values()))
     rows = []
     for index, product in enumerate(data.panel.products):

@@ -36,7 +36,7 @@ def judge(manifest: ModelManifest, store: ArtefactStore, settings: Settings) -> 
     elif not settings.enable_auto_deployment:
         promoted, reason = False, "automatic deployment is off (ENABLE_AUTO_DEPLOYMENT)"
     else:
-        promoted, reason = True, f"beats the seasonal naive: MAE {mae:.3g} against {naive:.3g}"
+        promoted, reason = True, f"not worse than the seasonal naive: MAE {mae:.3g} against {naive:.3g}"
     figures = {"mae": mae, "naive_mae": naive, "wape": manifest.metrics.wape, "coverage": manifest.metrics.coverage}
     return Verdict(manifest.product_id, manifest.version, promoted, reason, figures)
 

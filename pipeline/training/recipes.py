@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from pipeline import __version__
 from pipeline.engine.families import FAMILIES, Recipe
+from pipeline.engine.panel import Outlook
 from pipeline.settings import Settings
 
 LIBRARIES = ("lightgbm", "numpy", "pandas", "prophet")
@@ -25,9 +26,10 @@ def recipes(settings: Settings) -> dict[str, Recipe]:
     return {name: Recipe(own.get(name, {}), settings.seed) for name in FAMILIES}
 
 
-def config_fingerprint(settings: Settings) -> str:
-    """Return the SHA-256 of all settings that shape a model."""
+def config_fingerprint(settings: Settings, outlook: Outlook) -> str:
+    """Return the SHA-256 of all that shapes a model beside the sales: settings, and which covariates there are."""
     shape = {
+        "covariates": sorted([*outlook.covariates, *outlook.by_product]),
         "recipes": {name: [dict(recipe.parameters), recipe.seed] for name, recipe in recipes(settings).items()},
         "zero_share_error": settings.zero_share_error,
         "min_training_data_days": settings.min_training_data_days,

@@ -149,7 +149,7 @@ class Trainer:
         outlook, recipe = self.data.outlook.take(panel.products), recipes(self.settings)
         self._pooled_key = of_tenant(
             [*sorted(fingerprints(panel).values()), outlook_digest(self.data.outlook), CODE_VERSION],
-            config_fingerprint(self.settings),
+            config_fingerprint(self.settings, self.data.outlook),
         )
         names = (name for name, family in FAMILIES.items() if family.scope is Scope.TENANT)
         return [

@@ -42,13 +42,6 @@ def test_trees_refuse_too_few_days() -> None:
         FAMILIES["lightgbm"].fit(panel_of(np.full(35, 5.0)), outlook_of(60), Recipe())
 
 
-def test_trees_refuse_another_calendar() -> None:
-    """A booster that knows a covariate refuses a calendar without it, and says both."""
-    fitted = FAMILIES["lightgbm"].fit(history(), outlook(), Recipe())
-    with pytest.raises(FamilyError, match=r"rain.*, but the calendar gives"):
-        fitted.predict(history(), outlook_of(LENGTH + 14), 14)
-
-
 def test_trees_sample_above_their_limit() -> None:
     """Above `max_rows` a random part of the days is used, the same for the same seed."""
     panel, known = history(), outlook()

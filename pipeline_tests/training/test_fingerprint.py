@@ -80,3 +80,11 @@ def test_as_of_an_earlier_origin(fresh: Shop, back: int) -> None:
 def test_as_of_a_day_before_all_sales_there_is_nothing(fresh: Shop) -> None:
     """An origin before the first day has no fingerprints."""
     assert fingerprints_as_of(fresh.data(), [FIRST - pd.Timedelta(days=1)]) == {}
+
+
+def test_another_category_is_another_fingerprint() -> None:
+    """What the pooled family learns from a product's category is part of what the product was trained on."""
+    panel = panel_of(np.full(40, 5.0))
+    moved = replace(panel, category=("cakes",))
+    assert fingerprints(panel) != fingerprints(moved)
+    assert fingerprints(moved) == fingerprints(replace(panel, category=("cakes",)))

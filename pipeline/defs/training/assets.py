@@ -25,6 +25,8 @@ from pipeline.training.plan import Occasion, make_plan
 from pipeline.training.promotion import decide, undecided
 
 GROUP = "training"
+OF_ANY = dg.AllPartitionMapping()
+"""Between tenants and products; without a mapping a backfill looks for partitions of the same name and refuses."""
 NAMED = 10
 """Products that a failure names; the ledger has them all."""
 
@@ -122,7 +124,7 @@ def _evaluation(path: Path, evaluation: Evaluation, tenant_id: str) -> dg.Materi
     specs=[
         dg.AssetSpec(
             "product_model",
-            deps=[features, training_plan],
+            deps=[dg.AssetDep(asset, partition_mapping=OF_ANY) for asset in (features, training_plan)],
             group_name=GROUP,
             kinds={"prophet", "lightgbm"},
             owners=OWNERS,
@@ -175,7 +177,7 @@ def train_products(
     group_name=GROUP,
     kinds={"sqlite"},
     owners=OWNERS,
-    deps=["training_ledger", "evaluation", "product_model"],
+    deps=["training_ledger", "evaluation", dg.AssetDep("product_model", partition_mapping=OF_ANY)],
 )
 def champions(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """Each new model's promotion or refusal, and why: its files must be whole, and it must beat repeating last week."""

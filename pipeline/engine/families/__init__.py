@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.engine.families.base import Family, Fitted, Recipe, Scope
+from pipeline.engine.families.base import FAULTS, Family, Fitted, Recipe, Scope
 from pipeline.engine.families.lightgbm import LightGBM
 from pipeline.engine.families.linear import Linear
 from pipeline.engine.families.prophet import Prophet
@@ -10,4 +10,4 @@ from pipeline.engine.families.seasonal_naive import SeasonalNaive
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (SeasonalNaive(), Linear(), Prophet(), LightGBM())}
 
-__all__ = ["FAMILIES", "Family", "Fitted", "Recipe", "Scope"]
+__all__ = ["FAMILIES", "FAULTS", "Family", "Fitted", "Recipe", "Scope"]

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+import numpy as np
+
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.errors import PipelineError
+
+FAULTS = (PipelineError, ValueError, ArithmeticError, RuntimeError, np.linalg.LinAlgError)
+"""What a family may raise on some product's data; whoever fits many products catches these, and nothing more."""
 
 
 class Scope(StrEnum):

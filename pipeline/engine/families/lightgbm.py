@@ -63,7 +63,11 @@ class LightGBM:
             categorical_feature=[f"f{columns.index(name)}" for name in CATEGORICAL],
             params={"verbosity": -1, "min_data_in_bin": 3},
         )
-        booster = lightgbm.train(_booster_parameters(parameters, recipe.seed), data, int(parameters["n_estimators"]))
+        trees = int(parameters["n_estimators"])
+        try:
+            booster = lightgbm.train(_booster_parameters(parameters, recipe.seed), data, trees)
+        except lightgbm.basic.LightGBMError as error:
+            raise FamilyError(f"the trees over {len(history.products)} products could not be grown: {error}") from error
         return FittedLightGBM(booster, codes, columns)
 
     def from_files(self, files: Mapping[str, bytes]) -> FittedLightGBM:
@@ -88,10 +92,8 @@ class FittedLightGBM:
 
     def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
         """Return (n, horizon) units."""
-        if names(outlook) != self.features:
-            raise FamilyError(
-                f"the booster knows the features {self.features}, but the calendar gives {names(outlook)}"
-            )
+        given = {name: number for number, name in enumerate(names(outlook))}
+        order = np.array([given.get(name, -1) for name in self.features])
         maker = FeatureMaker(history, outlook, self.codes)
         days = len(history.dates)
         known = history.quantity[:, -MEMORY:]
@@ -99,7 +101,8 @@ class FittedLightGBM:
         past[:, : known.shape[1]] = known
         for ahead in range(horizon):
             seen = known.shape[1] + ahead
-            x = maker.day(past[:, :seen], days + ahead)
+            # A covariate that is no longer given is missing, not an error: the trees know what to do without.
+            x = np.where(order >= 0, maker.day(past[:, :seen], days + ahead)[:, order], np.nan)
             past[:, seen] = np.maximum(self.booster.predict(x, num_threads=1), 0.0)
         return past[:, known.shape[1] :]
 

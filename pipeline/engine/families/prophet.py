@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,6 @@ from pipeline.engine.families.design import (
     WEEKLY_ORDER,
     YEARLY_ORDER,
     YEARLY_PERIOD,
-    Design,
     covariate,
     lay_design,
 )
@@ -77,7 +77,10 @@ class FittedProphet:
         for index, product in enumerate(history.products):
             if product not in self.models:
                 raise FamilyError(f"this fit of prophet holds {sorted(self.models)[:3]}, not {product!r}")
-            model = self.models[product]
+            model = copy(self.models[product])
+            # The fit knows the holidays of its own time; those that have come into sight since are the outlook's.
+            if model.train_holiday_names is not None:
+                model.holidays = _holidays(model.train_holiday_names, outlook)
             usual = {n.removeprefix(GIVEN): float(given["mu"]) for n, given in model.extra_regressors.items()}
             frame = _frame(ahead, outlook, _row(outlook, product), usual)
             forecast[index] = model.predict(frame)["yhat"].to_numpy(float)
@@ -103,7 +106,7 @@ def _fit(history: Panel, index: int, outlook: Outlook, parameters: Mapping[str, 
         changepoint_prior_scale=parameters["changepoint_prior_scale"],
         seasonality_prior_scale=parameters["seasonality_prior_scale"],
         holidays_prior_scale=parameters["holidays_prior_scale"],
-        holidays=_holidays(design, outlook),
+        holidays=_holidays(design.holidays, outlook) if design.holidays else None,
         weekly_seasonality=WEEKLY_ORDER if design.weekly else False,
         yearly_seasonality=False,
         daily_seasonality=False,
@@ -126,18 +129,21 @@ def _row(outlook: Outlook, product: str) -> int:
 
 
 def _frame(dates: pd.DatetimeIndex, outlook: Outlook, row: int, usual: Mapping[str, float]) -> pd.DataFrame:
-    """The library's input; a missing covariate gets its usual value, as in `linear`."""
+    """The library's input; a missing covariate, or value of one, gets its usual value, as in `linear`."""
     at = outlook.dates.get_indexer(dates)
     columns: dict[str, Any] = {"ds": dates}
     for name, value in usual.items():
-        values = covariate(outlook, name, row)[at]
+        known = name in outlook.covariates or name in outlook.by_product
+        values = covariate(outlook, name, row)[at] if known else np.full(len(dates), np.nan)
         columns[GIVEN + name] = np.where(np.isfinite(values), values, value)
     return pd.DataFrame(columns)
 
 
-def _holidays(design: Design, outlook: Outlook) -> pd.DataFrame | None:
-    days = [pd.DataFrame({"holiday": name, "ds": outlook.dates[outlook.holidays[name]]}) for name in design.holidays]
-    return pd.concat(days, ignore_index=True) if days else None
+def _holidays(names: Iterable[str], outlook: Outlook) -> pd.DataFrame:
+    """The library's table of holidays; a name that the outlook no longer knows has no more days."""
+    known = [name for name in names if name in outlook.holidays]
+    days = [pd.DataFrame({"holiday": name, "ds": outlook.dates[outlook.holidays[name]]}) for name in known]
+    return pd.concat(days, ignore_index=True) if days else pd.DataFrame({"holiday": [], "ds": pd.to_datetime([])})
 
 
 def _quiet() -> None:

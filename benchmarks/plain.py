@@ -16,7 +16,7 @@ from pipeline.report.render import render_report
 from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales
 from pipeline.tables import write_table
-from pipeline.tenant_data import last_complete_day
+from pipeline.tenant_data import DAYS_BEYOND, last_complete_day
 from pipeline.training.job import Order, training_job
 from pipeline.training.plan import Occasion, make_plan
 from pipeline.training.promotion import broken_files, decide, undecided
@@ -28,7 +28,8 @@ def walk(installation: Installation, tenant_id: str) -> None:
     extraction = extract_sales(tenant, home, settings)
     origin = last_complete_day(home, tenant, extraction.daily)
     write_table(
-        home.table(tenant_id, "calendar"), build_calendar(tenant, extraction.daily, origin, settings.horizon_days)
+        home.table(tenant_id, "calendar"),
+        build_calendar(tenant, extraction.daily, origin, settings.horizon_days + DAYS_BEYOND),
     )
     data = installation.data(tenant_id)
     write_table(home.table(tenant_id, "features"), feature_table(data.panel, data.outlook, settings.max_feature_rows))

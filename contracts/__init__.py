@@ -7,7 +7,15 @@ from contracts.metrics import Grade, Metrics
 from contracts.models import ArtefactRef, IntervalBand, Member, ModelManifest, ModelType
 from contracts.planning import Cause, LedgerRow, Outcome, PlanRow
 from contracts.products import DemandClass, Product
-from contracts.sales import DailySales, DayStatus, ExtractionReport, RejectedRow, Rejection
+from contracts.sales import (
+    DailySales,
+    DayStatus,
+    ExtractionReport,
+    FaultKind,
+    ProductFault,
+    RejectedRow,
+    Rejection,
+)
 from contracts.tenants import (
     ClosingDays,
     ColumnMapping,
@@ -32,6 +40,7 @@ __all__ = [
     "DayStatus",
     "DemandClass",
     "ExtractionReport",
+    "FaultKind",
     "FileSource",
     "ForecastRow",
     "Grade",
@@ -44,6 +53,7 @@ __all__ = [
     "Outcome",
     "PlanRow",
     "Product",
+    "ProductFault",
     "QuietHours",
     "RejectedRow",
     "Rejection",

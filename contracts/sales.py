@@ -61,6 +61,26 @@ class RejectedRow(Contract):
     value: str = Field(description="The offending value, shortened to 80 characters.")
 
 
+class FaultKind(StrEnum):
+    """What can be wrong with rows, or a day, of a product that is known."""
+
+    DUPLICATE = "duplicate"
+    NET_NEGATIVE_DAY = "net_negative_day"
+    BAD_DATE = "bad_date"
+    BAD_QUANTITY = "bad_quantity"
+    ABSURD_QUANTITY = "absurd_quantity"
+    FUTURE_DATE = "future_date"
+
+
+class ProductFault(Contract):
+    """One product's rows (days, where returns exceed sales) with one fault."""
+
+    kind: FaultKind
+    product_id: ProductId | None = Field(description="Null: rows that name no product.")
+    rows: int = Field(ge=1)
+    examples: tuple[str, ...] = Field((), max_length=5, description="Where the first stand: file and row, or day.")
+
+
 class ExtractionReport(Contract):
     """What became of every input row of one extraction.
 
@@ -84,6 +104,12 @@ class ExtractionReport(Contract):
     net_negative_days: Count = Field(0, description="Product days whose returns exceeded sales; set to 0.")
     rejected_by_reason: dict[Rejection, Count] = Field(default_factory=dict)
     examples: tuple[RejectedRow, ...] = Field((), description="At most 50 rejected rows.")
+    product_faults: tuple[ProductFault, ...] = Field(
+        (), max_length=500, description="The counts above by product, the largest of each kind."
+    )
+    products_at_fault: dict[FaultKind, Count] = Field(
+        default_factory=dict, description="Products with each fault, also those left out above."
+    )
     repairs: dict[str, Count] = Field(
         default_factory=dict, description="Mended values by kind, such as `mojibake` names."
     )
@@ -103,3 +129,19 @@ class ExtractionReport(Contract):
         if sum(self.rejected_by_reason.values()) != self.rows_rejected:
             raise ValueError("rejected_by_reason does not add up to rows_rejected")
         return self
+
+    @model_validator(mode="after")
+    def _products_stay_within_the_counts(self) -> Self:
+        for kind in FaultKind:
+            rows, total = sum(fault.rows for fault in self.product_faults if fault.kind is kind), self.rows_with(kind)
+            if rows > total:
+                raise ValueError(f"product_faults name {rows} rows of kind {kind}, but there are {total}")
+        return self
+
+    def rows_with(self, kind: FaultKind) -> int:
+        """Return how many rows (days, where returns exceed sales) of all products have a fault."""
+        if kind is FaultKind.DUPLICATE:
+            return self.duplicates_dropped
+        if kind is FaultKind.NET_NEGATIVE_DAY:
+            return self.net_negative_days
+        return self.rejected_by_reason.get(Rejection(kind.value), 0)

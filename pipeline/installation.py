@@ -56,7 +56,7 @@ class Installation:
         Raises:
             DataError: they are not there yet.
         """
-        return load(self.home, self.tenant(tenant_id))
+        return load(self.home, self.tenant(tenant_id), self.settings.horizon_days)
 
 
 def open_installation() -> Installation:

@@ -17,6 +17,9 @@ from pipeline.errors import DataError
 from pipeline.home import Home
 from pipeline.sources.extract import load_report, load_sales
 
+DAYS_BEYOND = 14
+"""Days after the horizon that a calendar reaches: the horizon's last days must know the holidays ahead of them."""
+
 
 @dataclass(frozen=True)
 class TenantData:
@@ -77,19 +80,28 @@ def last_complete_day(home: Home, tenant: Tenant, daily: pd.DataFrame) -> pd.Tim
     return pd.Timestamp(last)
 
 
-def load(home: Home, tenant: Tenant) -> TenantData:
+def load(home: Home, tenant: Tenant, horizon_days: int) -> TenantData:
     """Read what `sales` and `calendar` have stored.
 
     Raises:
-        DataError: the tenant has no sales, or no calendar, yet.
+        DataError: the tenant has no sales or no calendar yet, or the calendar does not reach over the horizon.
     """
     daily = load_sales(home, tenant.id)
     path = home.table(tenant.id, "calendar")
     if not path.exists():
         raise DataError(f"tenant {tenant.id!r} has no calendar yet: materialize `calendar` first")
     origin = last_complete_day(home, tenant, daily)
-    sales = lay_out(daily, origin)
-    return TenantData(tenant, sales, to_outlook(usable_ahead(tenant, pd.read_parquet(path)), sales.products), origin)
+    sales, calendar = lay_out(daily, origin), pd.read_parquet(path)
+    _refuse_short(tenant, calendar["date"], sales.dates[0], origin + pd.Timedelta(days=horizon_days))
+    return TenantData(tenant, sales, to_outlook(usable_ahead(tenant, calendar), sales.products), origin)
+
+
+def _refuse_short(tenant: Tenant, days: pd.Series[pd.Timestamp], first: pd.Timestamp, last: pd.Timestamp) -> None:
+    if days.min() > first or days.max() < last:
+        raise DataError(
+            f"the calendar of tenant {tenant.id!r} reaches from {days.min().date()} to {days.max().date()}, but "
+            f"{first.date()} to {last.date()} is needed: materialize `calendar` again"
+        )
 
 
 def usable_ahead(tenant: Tenant, calendar: pd.DataFrame) -> pd.DataFrame:

@@ -177,15 +177,16 @@ def _shown(value: object) -> str:
 
 
 def _anchored(tenant: Tenant) -> Tenant:
-    source = tenant.source.model_copy(update={"path": _absolute(tenant.source.path)})
+    source = tenant.source.model_copy(update={"path": absolute(tenant.source.path)})
     changes: dict[str, object] = {"source": source}
     if tenant.covariates is not None:
-        path = _absolute(tenant.covariates.path)
+        path = absolute(tenant.covariates.path)
         changes["covariates"] = tenant.covariates.model_copy(update={"path": path})
     return tenant.model_copy(update=changes)
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
+    """Return a local path made absolute; a URL as it is."""
     is_url = "://" in path or "::" in path
     return path if is_url else os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 (globs are no paths)
 

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from pipeline.installation import Installation
-from pipeline.tenants import list_tenants
+from pipeline.tenants import tenant_ids
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 PARTITIONS = "tenants"
@@ -30,7 +30,7 @@ class RunResult:
 
 def register_tenants(installation: Installation) -> list[str]:
     """Make every tenant a partition, and return their ids."""
-    known = [tenant.id for tenant in list_tenants(installation.home)]
+    known = tenant_ids(installation.home)
     with dg.DagsterInstance.get() as instance:
         new = set(known) - set(instance.get_dynamic_partitions(PARTITIONS))
         if new:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.shared import AsJson, WhichTenant, one_tenant, prepared, show
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, DataError
 
 app = typer.Typer(help="Look at the forecasts.", no_args_is_help=True)
 
@@ -31,6 +31,8 @@ def show_(
     installation = prepared()
     tenant_id = one_tenant(installation, tenant)
     frame = read_table(installation.home.table(tenant_id, "forecasts"), "the forecasts")
+    if frame.empty:
+        raise DataError(f"{tenant_id} has no product that still sells: nothing is forecast")
     frame["date"] = frame["date"].astype(str)
     if product is not None:
         chosen = frame[frame["product_id"] == product]

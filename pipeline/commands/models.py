@@ -103,6 +103,34 @@ def show_(
     )
 
 
+@app.command("deploy")
+def deploy(
+    product: Annotated[str, typer.Argument(help="Product id.")],
+    version: Annotated[str | None, typer.Option("--version", help="Version; the newest when unset.")] = None,
+    tenant: WhichTenant = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")] = "by hand",
+) -> None:
+    """Put a model in use by hand, once its files are verified; forecasts use it from the next run on.
+
+    Example: pipeline models deploy "Croissant, butter" --tenant my-bakery --reason "checked with the baker"
+    """
+    import getpass
+
+    from pipeline.errors import IntegrityError
+    from pipeline.training.promotion import broken_files
+
+    installation = prepared()
+    tenant_id = one_tenant(installation, tenant)
+    newest = installation.registry.models(tenant_id, product, None, 1)
+    chosen = version or (newest[0].version if newest else _version(installation, tenant_id, product))
+    manifest = installation.registry.manifest(tenant_id, product, chosen)
+    if faults := broken_files(manifest, installation.store):
+        raise IntegrityError(f"version {chosen} of {product!r} is not whole: {'; '.join(faults)}")
+    figures = {"mae": manifest.metrics.mae, "naive_mae": manifest.naive_metrics.mae}
+    installation.registry.promote(tenant_id, product, chosen, reason=reason, actor=getpass.getuser(), figures=figures)
+    typer.echo(f"version {chosen} of {product} is in use")
+
+
 @app.command("verify")
 def verify(tenant: WhichTenant = None, product: Product = None, as_json: AsJson = False) -> None:
     """Check every registered model's manifest and files against their SHA-256; exit status 1 when one is broken.

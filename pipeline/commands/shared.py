@@ -67,11 +67,11 @@ def one_tenant(installation: Installation, tenant_id: str | None) -> str:
     Raises:
         ConfigurationError: none was named and there is not exactly one.
     """
-    from pipeline.tenants import list_tenants
+    from pipeline.tenants import tenant_ids
 
     if tenant_id is not None:
         return installation.tenant(tenant_id).id
-    known = [tenant.id for tenant in list_tenants(installation.home)]
+    known = tenant_ids(installation.home)
     if len(known) == 1:
         return known[0]
     raise ConfigurationError(

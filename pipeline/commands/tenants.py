@@ -110,6 +110,8 @@ def make_tenant(described: Described, home: Home | None = None) -> Tenant:
         raise ConfigurationError(f"{described.sales} holds {len(named)} tenants ({shown}): say which with --tenant")
     tenant_id = described.tenant or infer_tenant_id(described.sales, named)
     known = _known(home, tenant_id)
+    if known and described.tenant is None:
+        _refuse_another_place(known, described.sales)
     covariates = CovariateSource(path=described.covariates) if described.covariates else None
     open_fields = {"name": described.name, "region": described.region, "timezone": described.timezone}
     stated = {name: value for name, value in {**open_fields, "covariates": covariates}.items() if value is not None}
@@ -125,6 +127,17 @@ def _known(home: Home | None, tenant_id: str) -> Tenant | None:
     from pipeline.tenants import load_tenant, tenant_ids
 
     return load_tenant(home, tenant_id) if home is not None and tenant_id in tenant_ids(home) else None
+
+
+def _refuse_another_place(known: Tenant, sales: str) -> None:
+    """Two businesses may call their files alike; their sales must not become one tenant's."""
+    from pipeline.tenants import absolute
+
+    if absolute(sales) != known.source.path:
+        raise ConfigurationError(
+            f"tenant {known.id!r} already reads {known.source.path}; if {sales} is another business, name it with "
+            f"--tenant, and if its files have moved, say so with --tenant {known.id}"
+        )
 
 
 def _faults(error: ValidationError) -> Iterator[str]:

@@ -25,17 +25,20 @@ def closed_ahead(panel: Panel, outlook: Outlook, horizon: int) -> Bools:
         closed |= np.where(at >= 0, outlook.closed[at], False)
     was_closed = panel.status == Status.CLOSED
     counted = was_closed | panel.observed
-    closed |= _by_weekday(panel, was_closed, counted, ahead)
-    return closed | _by_holiday(panel, outlook, was_closed, counted, at)
+    rest_days = _rest_days(panel, was_closed, counted)
+    # A holiday that fell on a day of rest says nothing of the holiday.
+    counted = counted & ~rest_days[:, panel.dates.dayofweek]
+    return closed | rest_days[:, ahead.dayofweek] | _by_holiday(panel, outlook, was_closed & counted, counted, at)
 
 
-def _by_weekday(panel: Panel, was_closed: Bools, counted: Bools, ahead: pd.DatetimeIndex) -> Bools:
+def _rest_days(panel: Panel, was_closed: Bools, counted: Bools) -> Bools:
+    """(n, 7): the weekdays on which each product's shop does not open."""
     shut = np.zeros((len(panel.products), 7), bool)
     for weekday in range(7):
         same = np.flatnonzero(panel.dates.dayofweek == weekday)[-RECENT_WEEKS:]
         days = counted[:, same].sum(axis=1)
         shut[:, weekday] = (days >= 2) & (was_closed[:, same].sum(axis=1) > MOSTLY * days)
-    return shut[:, ahead.dayofweek]
+    return shut
 
 
 def _by_holiday(panel: Panel, outlook: Outlook, was_closed: Bools, counted: Bools, at: np.ndarray) -> Bools:

@@ -6,7 +6,7 @@ anew, the families are fitted anew, the covariates are those given for each day.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -16,7 +16,7 @@ import pandas as pd
 from contracts import DemandClass, IntervalBand, Metrics
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.combination import GATEKEEPER, combine
-from pipeline.engine.demand import understand
+from pipeline.engine.demand import RECENT_DAYS, understand
 from pipeline.engine.families import FAMILIES, FAULTS, Recipe
 from pipeline.engine.intervals import LEVELS, calibrate, product_scale, quantiles, spread
 from pipeline.engine.metrics import measure, scaled_errors, seasonal_scales
@@ -65,6 +65,24 @@ class OriginForecasts:
     def row(self) -> dict[str, int]:
         """Row of each product."""
         return {product: number for number, product in enumerate(self.products)}
+
+    def alone(self, product: str) -> OriginForecasts:
+        """Return what concerns one product."""
+        at = self.row[product]
+        rows = slice(at, at + 1)
+        return replace(
+            self,
+            products=self.products[rows],
+            actual=self.actual[rows],
+            families={name: made[rows] for name, made in self.families.items()},
+            combined=self.combined[rows],
+            scale=self.scale[rows],
+            difference=self.difference[rows],
+            squared=self.squared[rows],
+            classes=self.classes[rows],
+            faults={where: text for where, text in self.faults.items() if where[0] == product},
+            laid=None if self.laid is None else self.laid[:, rows],
+        )
 
     @property
     def scaled_errors(self) -> Floats:
@@ -134,8 +152,8 @@ def _taking_part(panel: Panel, task: Task) -> Bools:
     """Products with enough days; with `active_days`, days count from the first row, and recent sales are needed."""
     if not task.active_days:
         return np.asarray(panel.observed.sum(axis=1) >= task.min_days)
-    sold = (np.nan_to_num(panel.quantity[:, -90:]) > 0).sum(axis=1)
     stop = len(panel.dates)
+    sold = (task.sales.quantity[:, max(stop - RECENT_DAYS, 0) : stop] > 0).sum(axis=1)
     first = np.where(task.sales.present[:, :stop].any(axis=1), task.sales.present[:, :stop].argmax(axis=1), stop)
     return np.asarray((stop - first >= task.min_days) & (sold >= task.active_days))
 
@@ -176,6 +194,16 @@ def with_intervals(scored: Sequence[OriginForecasts], *, strictly_earlier: bool 
 def bands_of(scored: Sequence[OriginForecasts]) -> dict[DemandClass | None, tuple[IntervalBand, ...]]:
     """Return the interval bands that the errors of these origins give."""
     return calibrate((one.classes, one.scaled_errors) for one in scored)
+
+
+def among(scored: Sequence[OriginForecasts], families: Collection[str]) -> list[OriginForecasts]:
+    """Return the origins as if only these families had spoken; without intervals where that changes anything."""
+    found = []
+    for one in scored:
+        left = {name: made for name, made in one.families.items() if name in families}
+        changed = any(name not in families and name != GATEKEEPER for name in one.families)
+        found.append(replace(one, combined=combine(left), laid=None) if changed and left else one)
+    return found
 
 
 def score(scored: Sequence[OriginForecasts], family: str | None = None, product: str | None = None) -> Metrics:

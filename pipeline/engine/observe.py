@@ -28,7 +28,9 @@ class Ledgered:
     """Daily sales of n products as dense arrays over t days, before anything is concluded from them.
 
     `quantity` (n, t) units, 0 without a row; `present` (n, t) a row was there; `masked` (n, t) sold out
-    or not on sale; `shop` (n,) number of the product's shop: its location, or the tenant as a whole.
+    or not on sale. A shop is a location; the last one is the tenant as a whole, for products that several
+    locations sell: `shop` (n,) number of each product's; `shop_total` (shops, t) units of all its products;
+    `shop_reported` (shops, t) any row was there.
     """
 
     products: tuple[str, ...]
@@ -37,6 +39,8 @@ class Ledgered:
     present: Bools
     masked: Bools
     shop: Ints
+    shop_total: Floats
+    shop_reported: Bools
     category: tuple[str | None, ...]
     location: tuple[str | None, ...]
     name: tuple[str | None, ...]
@@ -56,26 +60,25 @@ def lay_out(daily: pd.DataFrame, last: pd.Timestamp | None = None) -> Ledgered:
     rows = daily if last is None else daily[daily["date"] <= last]
     if rows.empty:
         raise DataError(f"no sales up to {'the end' if last is None else last.date()}: nothing can be forecast")
-    codes, products = pd.factorize(rows["product_id"], sort=True)
+    labels, products = pd.factorize(rows["product_id"], sort=True)
+    codes = labels.astype(np.int64)
     dates = pd.date_range(rows["date"].min(), last if last is not None else rows["date"].max(), freq="D")
-    column = (rows["date"] - dates[0]).dt.days.to_numpy()
+    column = (rows["date"] - dates[0]).dt.days.to_numpy(np.int64)
     shape = (len(products), len(dates))
     quantity, present, masked = np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, bool)
     np.add.at(quantity, (codes, column), rows["quantity"].to_numpy(float))
     present[codes, column] = True
     off_sale = _off_sale(rows)
     masked[codes[off_sale], column[off_sale]] = True
-    location = _only_value(rows, codes, len(products), "location_id")
-    shops, _ = pd.factorize(pd.Series(location, dtype=object).fillna(""))
     return Ledgered(
         tuple(str(p) for p in products),
         dates,
         quantity,
         present,
         masked,
-        shops.astype(np.int64),
+        *_shops(rows, codes, column.astype(np.int64), shape),
         category=_only_value(rows, codes, len(products), "category"),
-        location=location,
+        location=_only_value(rows, codes, len(products), "location_id"),
         name=_only_value(rows, codes, len(products), "product_name"),
     )
 
@@ -95,11 +98,12 @@ def observe(sales: Ledgered, outlook: Outlook, origin: pd.Timestamp | None = Non
         quantity=sales.quantity[:, :stop],
         present=sales.present[:, :stop],
         masked=sales.masked[:, :stop],
+        shop_total=sales.shop_total[:, :stop],
+        shop_reported=sales.shop_reported[:, :stop],
     )
     status = np.where(cut.quantity > 0, Status.SOLD, Status.ZERO).astype(np.int8)
     for shop in np.unique(cut.shop):
-        members = np.flatnonzero(cut.shop == shop)
-        _judge_silence(cut, outlook, members, status)
+        _judge_silence(cut, outlook, int(shop), status)
     status[cut.masked] = Status.MASKED
     begun = np.cumsum(cut.present, axis=1) > 0
     status[~begun] = Status.BEFORE
@@ -115,9 +119,9 @@ def observe(sales: Ledgered, outlook: Outlook, origin: pd.Timestamp | None = Non
     )
 
 
-def _judge_silence(sales: Ledgered, outlook: Outlook, members: Ints, status: npt.NDArray[np.int8]) -> None:
-    """Mark the days on which a whole shop sold nothing, in place."""
-    total = sales.quantity[members].sum(axis=0)
+def _judge_silence(sales: Ledgered, outlook: Outlook, shop: int, status: npt.NDArray[np.int8]) -> None:
+    """Mark the days on which a whole shop sold nothing, in place, for the products that belong to it."""
+    members, total = np.flatnonzero(sales.shop == shop), sales.shop_total[shop]
     open_days = total > 0
     if not open_days.any():
         return
@@ -126,8 +130,7 @@ def _judge_silence(sales: Ledgered, outlook: Outlook, members: Ints, status: npt
     status[members, : int(open_days.argmax())] = Status.BEFORE
     if np.median(total[open_days]) < SILENCE_UNITS:
         return
-    reported = sales.present[members].any(axis=0)
-    closed = silent & (reported | _known_closed(outlook, sales.dates) | _weekday_closed(silent))
+    closed = silent & (sales.shop_reported[shop] | _known_closed(outlook, sales.dates) | _weekday_closed(silent))
     status[np.ix_(members, np.flatnonzero(silent & ~closed))] = Status.UNKNOWN
     status[np.ix_(members, np.flatnonzero(closed))] = Status.CLOSED
 
@@ -153,6 +156,23 @@ def _shift(values: Floats, by: int) -> Floats:
     padded = np.pad(values, abs(by), constant_values=np.nan)
     start = abs(by) - by
     return padded[start : start + len(values)]
+
+
+def _shops(rows: pd.DataFrame, codes: Ints, column: Ints, shape: tuple[int, int]) -> tuple[Ints, Floats, Bools]:
+    """(n,) shop of each product, (shops, t) units and (shops, t) rows of each shop, the whole tenant last."""
+    named = rows["location_id"] if "location_id" in rows else pd.Series(None, index=rows.index, dtype=object)
+    places, found = pd.factorize(named.astype(object).where(named.notna(), ""))
+    whole = len(found)
+    total, reported = np.zeros((whole + 1, shape[1])), np.zeros((whole + 1, shape[1]), bool)
+    units = rows["quantity"].to_numpy(float)
+    for place in (places, np.full(len(rows), whole)):
+        np.add.at(total, (place, column), units)
+        reported[place, column] = True
+    pairs = pd.DataFrame({"code": codes, "place": places}).drop_duplicates()
+    single = pairs[~pairs["code"].duplicated(keep=False)]
+    shop = np.full(shape[0], whole)
+    shop[single["code"]] = single["place"]
+    return shop.astype(np.int64), total, reported
 
 
 def _off_sale(rows: pd.DataFrame) -> Bools:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,11 @@ class Panel:
         for labels in ("category", "location", "name"):
             if not getattr(self, labels):
                 object.__setattr__(self, labels, (None,) * shape[0])
+
+    @cached_property
+    def row(self) -> dict[str, int]:
+        """Row of each product."""
+        return {product: number for number, product in enumerate(self.products)}
 
     @property
     def last(self) -> pd.Timestamp:

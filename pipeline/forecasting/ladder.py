@@ -76,7 +76,8 @@ class Ladder:
         rows = [row for product in wanted if product in lines for row in self._rows(product, lines[product], issued)]
         left = [product for product in wanted if product not in lines]
         rows += _last_forecast(previous, left, self.data.origin, self.settings.horizon_days)
-        return pd.DataFrame([row.model_dump() for row in rows], columns=list(ForecastRow.model_fields))
+        frame = pd.DataFrame([row.model_dump() for row in rows], columns=list(ForecastRow.model_fields))
+        return frame.astype(dict.fromkeys(("y_hat", *QUANTILE_COLUMNS), float))
 
     def _note(self, product: str, reason: str) -> None:
         self.reasons.setdefault(product, []).append(reason)
@@ -92,7 +93,7 @@ class Ladder:
         for product, fault in found.faults.items():
             self._note(product, f"{rung} {manifests[product].version}: {fault}")
         closed = closed_ahead(self.data.panel, self.data.outlook, self.settings.horizon_days)
-        row_of = {product: row for row, product in enumerate(self.data.panel.products)}
+        row_of = self.data.panel.row
         lines = {}
         for product, manifest in manifests.items():
             if product in found.faults:
@@ -110,7 +111,7 @@ class Ladder:
         return Line(y_hat, laid, rung, reason, manifest.version)
 
     def _naive(self, products: Iterable[str]) -> dict[str, Line]:
-        row_of = {product: row for row, product in enumerate(self.data.panel.products)}
+        row_of = self.data.panel.row
         rows = np.array([row_of[product] for product in products], np.int64)
         panel, horizon = self.data.panel.take(rows), self.settings.horizon_days
         able: Bools = np.asarray(panel.observed.any(axis=1))

@@ -85,7 +85,7 @@ def _tasks(
         for member in manifest.members:
             shared = tuple(ref.sha256 for ref in member.files) if member.scope == Scope.TENANT else ()
             groups.setdefault((member.family, shared), []).append((manifest.product_id, member))
-    row_of = {product: row for row, product in enumerate(data.panel.products)}
+    row_of = data.panel.row
     for (family, shared), users in groups.items():
         size = len(users) if shared else CHUNK
         for chunk in (users[start : start + size] for start in range(0, len(users), size)):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import wraps
+from itertools import chain, islice
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from contracts import ExtractionReport, Rejection
+from contracts import ExtractionReport, FaultKind, Rejection
 from pipeline.engine.demand import insufficient
 from pipeline.engine.panel import Floats
 from pipeline.settings import Settings
@@ -17,6 +20,8 @@ from pipeline.tenant_data import TenantData
 
 SHOWN = 20
 """Rows that a finding names one by one."""
+MOST = 200
+"""Findings of one check; the last of so many says how many more there are."""
 NEIGHBOURS = 28
 """Days on either side that an outlier is held against."""
 
@@ -30,7 +35,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: of a product, or of the tenant's sales as a whole where `product_id` is None."""
+    """One fault: of a product, or of the tenant's sales as a whole where `product_id` is None.
+
+    `more` is the number of products that it stands for without naming them.
+    """
 
     check: str
     severity: Severity
@@ -38,14 +46,36 @@ class Finding:
     reason: str
     rows: int
     examples: tuple[str, ...] = ()
+    more: int = 0
 
 
 ReportCheck = Callable[[ExtractionReport, Settings], Iterator[Finding]]
 HistoryCheck = Callable[[TenantData, Settings], Iterator[Finding]]
+Judged = TypeVar("Judged", ExtractionReport, TenantData)
 
 
+def bounded(check: Callable[[Judged, Settings], Iterator[Finding]]) -> Callable[[Judged, Settings], Iterator[Finding]]:
+    """Let a check that finds the worst first have at most 200 findings, the last of them for all that are left."""
+
+    @wraps(check)
+    def worst(judged: Judged, settings: Settings) -> Iterator[Finding]:
+        found = sorted(check(judged, settings), key=lambda finding: finding.more > 0)
+        if len(found) <= MOST and sum(finding.more > 0 for finding in found) < 2:
+            yield from found
+            return
+        named = [finding for finding in found[: MOST - 1] if not finding.more]
+        yield from named
+        yield _summed(found[len(named) :])
+
+    return worst
+
+
+@bounded
 def required_fields(report: ExtractionReport, settings: Settings) -> Iterator[Finding]:
-    """Rows without a usable date, product or quantity; an error where they are more than MAX_REJECTED_SHARE."""
+    """Rows without a usable date, product or quantity; an error where they are more than MAX_REJECTED_SHARE.
+
+    All of them are the first finding, as their share is what is judged; the others tell them by product.
+    """
     unusable = (Rejection.BAD_DATE, Rejection.BAD_QUANTITY, Rejection.MISSING_PRODUCT, Rejection.MALFORMED)
     count = sum(report.rejected_by_reason.get(reason, 0) for reason in unusable)
     if count:
@@ -53,34 +83,35 @@ def required_fields(report: ExtractionReport, settings: Settings) -> Iterator[Fi
         severe = share > settings.max_rejected_share
         reason = f"{count} of {report.rows_read} rows ({share:.1%}) lack a usable date, product or quantity"
         yield _of_report("required_fields", report, reason, count, unusable, severe=severe)
+        dates = _by_product("required_fields", report, FaultKind.BAD_DATE, "rows have no date that can be read")
+        numbers = _by_product("required_fields", report, FaultKind.BAD_QUANTITY, "rows have no number as quantity")
+        yield from (one for one in _largest_first(dates, numbers) if one.product_id is not None or one.more)
 
 
+@bounded
 def future_dates(report: ExtractionReport, settings: Settings) -> Iterator[Finding]:
     """Rows dated after today in the tenant's time zone; they are left out."""
     del settings
-    count = report.rejected_by_reason.get(Rejection.FUTURE_DATE, 0)
-    if count:
-        reason = f"{count} rows are dated in the future and were left out"
-        yield _of_report("future_dates", report, reason, count, (Rejection.FUTURE_DATE,))
+    what = "rows are dated in the future and were left out"
+    yield from _by_product("future_dates", report, FaultKind.FUTURE_DATE, what)
 
 
+@bounded
 def duplicates(report: ExtractionReport, settings: Settings) -> Iterator[Finding]:
     """Rows equal to another in every column; they are dropped unless the source keeps them."""
     del settings
-    if report.duplicates_dropped:
-        reason = f"{report.duplicates_dropped} rows are exact repeats and were dropped"
-        yield Finding("duplicates", Severity.WARNING, None, reason, report.duplicates_dropped)
+    yield from _by_product("duplicates", report, FaultKind.DUPLICATE, "rows are exact repeats and were dropped")
 
 
+@bounded
 def quantities(report: ExtractionReport, settings: Settings) -> Iterator[Finding]:
     """Returns beyond a day's sales, and quantities that no shop sells (MAX_QUANTITY)."""
-    absurd = report.rejected_by_reason.get(Rejection.ABSURD_QUANTITY, 0)
-    if absurd:
-        reason = f"{absurd} rows hold more than {settings.max_quantity:g} units and were left out"
-        yield _of_report("quantities", report, reason, absurd, (Rejection.ABSURD_QUANTITY,))
-    if report.net_negative_days:
-        reason = f"{report.net_negative_days} product days have more returns than sales and were set to 0"
-        yield Finding("quantities", Severity.WARNING, None, reason, report.net_negative_days)
+    absurd = f"rows hold more than {settings.max_quantity:g} units and were left out"
+    negative = "product days have more returns than sales and were set to 0"
+    yield from _largest_first(
+        _by_product("quantities", report, FaultKind.ABSURD_QUANTITY, absurd),
+        _by_product("quantities", report, FaultKind.NET_NEGATIVE_DAY, negative),
+    )
 
 
 def product_count(report: ExtractionReport, settings: Settings) -> Iterator[Finding]:
@@ -90,38 +121,41 @@ def product_count(report: ExtractionReport, settings: Settings) -> Iterator[Find
         yield Finding("product_count", Severity.ERROR, None, reason, report.products)
 
 
+@bounded
 def minimum_history(data: TenantData, settings: Settings) -> Iterator[Finding]:
     """Products with few observed days: below MIN_TRAINING_DATA_DAYS they are not trained."""
-    for product, days in zip(data.panel.products, data.demand.data_days, strict=True):
+    started = data.panel.started
+    for row in np.argsort(data.demand.data_days, kind="stable"):
+        product, days = data.panel.products[row], int(data.demand.data_days[row])
+        if days >= settings.recommended_data_days:
+            return
+        severity, reason = Severity.WARNING, f"{days} observed days; {settings.recommended_data_days} are recommended"
         if days < settings.min_training_data_days:
-            reason = f"{insufficient(int(days), settings.min_training_data_days)} Not trained, naive forecast only."
-            yield Finding("minimum_history", Severity.ERROR, product, reason, int(days))
-        elif days < settings.recommended_data_days:
-            reason = f"{days} observed days; {settings.recommended_data_days} are recommended"
-            yield Finding("minimum_history", Severity.WARNING, product, reason, int(days))
+            severity = Severity.ERROR
+            reason = f"{insufficient(days, settings.min_training_data_days)} Not trained, naive forecast only."
+        yield Finding("minimum_history", severity, product, reason, days, _span(data, row, started[row]))
 
 
+@bounded
 def zero_share(data: TenantData, settings: Settings) -> Iterator[Finding]:
     """Products that hardly ever sell: above ZERO_SHARE_ERROR only naive and intermittent families are used."""
-    for row, (product, share) in enumerate(zip(data.panel.products, data.demand.zero_share, strict=True)):
-        days = int(data.demand.data_days[row])
+    started = data.panel.started
+    for row in np.argsort(-data.demand.zero_share, kind="stable"):
+        share, days = float(data.demand.zero_share[row]), int(data.demand.data_days[row])
         if days < settings.min_training_data_days or share <= settings.zero_share_warning:
             continue
         severe = share > settings.zero_share_error
         ending = "; naive and intermittent families only" if severe else ""
         reason = f"{share:.1%} of {days} observed days have no sales{ending}"
         severity = Severity.ERROR if severe else Severity.WARNING
-        yield Finding("zero_share", severity, product, reason, round(share * days))
+        examples = _span(data, row, started[row])
+        yield Finding("zero_share", severity, data.panel.products[row], reason, round(share * days), examples)
 
 
+@bounded
 def outliers(data: TenantData, settings: Settings) -> Iterator[Finding]:
     """Days far from a product's usual ones, by the median absolute deviation of the surrounding weeks."""
-    for product, units in zip(data.panel.products, data.panel.quantity, strict=True):
-        far = np.flatnonzero(deviations(units) > settings.outlier_mads)
-        if far.size:
-            examples = tuple(f"{data.panel.dates[i].date()}: {units[i]:g} units" for i in far[:SHOWN])
-            reason = f"{far.size} days lie more than {settings.outlier_mads:g} deviations from the usual"
-            yield Finding("outliers", Severity.WARNING, product, reason, int(far.size), examples)
+    yield from _largest_first(_outliers(data, settings))
 
 
 REPORT_CHECKS: dict[str, ReportCheck] = {
@@ -144,6 +178,52 @@ def deviations(units: Floats) -> Floats:
     return np.asarray(((series - median).abs() / unit).fillna(0.0), float)
 
 
+def _outliers(data: TenantData, settings: Settings) -> Iterator[Finding]:
+    for product, units in zip(data.panel.products, data.panel.quantity, strict=True):
+        far = np.flatnonzero(deviations(units) > settings.outlier_mads)
+        if far.size:
+            examples = tuple(f"{data.panel.dates[i].date()}: {units[i]:g} units" for i in far[:SHOWN])
+            reason = f"{far.size} days lie more than {settings.outlier_mads:g} deviations from the usual"
+            yield Finding("outliers", Severity.WARNING, product, reason, int(far.size), examples)
+
+
+def _span(data: TenantData, row: int, started: int) -> tuple[str, ...]:
+    """The first day of a product's data, and the last on which it sold; nothing where there is none."""
+    dates = data.panel.dates
+    sold = np.flatnonzero(np.nan_to_num(data.panel.quantity[row]) > 0)
+    first = (f"first {dates[started].date()}",) if started < len(dates) else ()
+    return (*first, f"last with sales {dates[sold[-1]].date()}") if sold.size else first
+
+
+def _largest_first(*findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(chain(*findings), key=lambda finding: -finding.rows)
+
+
+def _summed(left: list[Finding]) -> Finding:
+    """One finding for those that are not named, as severe as the worst of them."""
+    more = sum(max(finding.more, 1) for finding in left)
+    severity = Severity.ERROR if any(one.severity is Severity.ERROR for one in left) else Severity.WARNING
+    reason = f"and {more} more that are not named here"
+    return Finding(left[0].check, severity, None, reason, sum(finding.rows for finding in left), (), more)
+
+
+def _by_product(check: str, report: ExtractionReport, kind: FaultKind, what: str) -> Iterator[Finding]:
+    """One finding a product that the report names, and one for the rows that it does not tell by product."""
+    listed = [fault for fault in report.product_faults if fault.kind is kind]
+    for fault in listed:
+        nobody = " and name no product" if fault.product_id is None else ""
+        yield Finding(
+            check, Severity.WARNING, fault.product_id, f"{fault.rows} {what}{nobody}", fault.rows, fault.examples
+        )
+    rest = report.rows_with(kind) - sum(fault.rows for fault in listed)
+    if rest:
+        named = sum(fault.product_id is not None for fault in listed)
+        more = max(report.products_at_fault.get(kind, 0) - named, 0)
+        others = f", of {more} more products" if more else ""
+        examples = () if listed else _examples(report, [reason for reason in Rejection if reason == kind.value])
+        yield Finding(check, Severity.WARNING, None, f"{rest} {what}{others}", rest, examples, more)
+
+
 def _of_report(
     check: str,
     report: ExtractionReport,
@@ -153,5 +233,10 @@ def _of_report(
     *,
     severe: bool = False,
 ) -> Finding:
-    examples = tuple(f"{e.file} row {e.row}: {e.reason} {e.value!r}" for e in report.examples if e.reason in reasons)
-    return Finding(check, Severity.ERROR if severe else Severity.WARNING, None, reason, rows, examples[:SHOWN])
+    severity = Severity.ERROR if severe else Severity.WARNING
+    return Finding(check, severity, None, reason, rows, _examples(report, reasons))
+
+
+def _examples(report: ExtractionReport, reasons: Sequence[Rejection]) -> tuple[str, ...]:
+    found = (f"{e.file} row {e.row}: {e.reason} {e.value!r}" for e in report.examples if e.reason in reasons)
+    return tuple(islice(found, SHOWN))

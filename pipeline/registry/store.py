@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from contracts import ArtefactRef
-from pipeline.errors import IntegrityError, RegistryError
+from pipeline.errors import IntegrityError, RegistryError, StorageError
 from pipeline.home import Home
 from pipeline.registry.blobs import Blobs, open_blobs
 from pipeline.settings import Settings
@@ -121,7 +121,7 @@ class ArtefactStore:
         key = _key(ref, self._suffix)
         try:
             self._blobs.write(key, stored)
-        except OSError as error:
+        except (OSError, StorageError) as error:
             raise RegistryError(
                 f"artefact {_named(ref)} could not be written to {self._blobs.place(key)}: {error}; nothing was stored"
             ) from error

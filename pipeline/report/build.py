@@ -110,7 +110,8 @@ def _last_ledger(installation: Installation, tenant_id: str) -> dict[str, Ledger
 
 
 def _totals(data: TenantData, ledger: Mapping[str, LedgerRow], evaluation: pd.DataFrame) -> Totals:
-    counts = Counter(row.outcome for row in ledger.values() if row.product_id in set(data.panel.products))
+    sold = set(data.panel.products)
+    counts = Counter(row.outcome for row in ledger.values() if row.product_id in sold)
     counted = {outcome.value: counts[outcome] for outcome in Outcome}
     if evaluation.empty:
         return Totals(products=len(data.panel.products), **counted)

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from contracts import FileSource, RejectedRow, Rejection, Tenant
+from contracts import FileSource, ProductFault, RejectedRow, Rejection, Tenant
 from pipeline.sources import daily
 from pipeline.sources.base import RawSales, RawTable
+from pipeline.sources.by_product import faults_of_rows
 from pipeline.sources.columns import resolve
 from pipeline.sources.moments import EARLIEST, as_moments
 from pipeline.sources.partial import closing_times
@@ -30,12 +31,16 @@ _FLAGS = ("sold_out", "available")
 
 @dataclass(frozen=True)
 class Account:
-    """What became of the rows of one part: `rows_read = duplicates + rejected + rows in daily rows`."""
+    """What became of the rows of one part: `rows_read = duplicates + rejected + rows in daily rows`.
+
+    `by_product` tells duplicates and rejected rows by product, where they have one.
+    """
 
     rows_read: int
     duplicates: int
     rejected: dict[Rejection, int]
     examples: list[RejectedRow]
+    by_product: list[ProductFault]
     return_rows: int
     repairs: dict[str, int]
 
@@ -74,9 +79,10 @@ def clean(raw: RawSales, tenant: Tenant, max_quantity: float, today: dt.date) ->
     """
     table, source, name = raw.table, tenant.source, raw.part.name
     columns = resolve(list(table.frame.columns), source.mapping, name)
-    repeated = _repeated(table.frame, source)
     lines, repairs = _lines(table, columns, tenant)
     others = _others(table.frame, columns, tenant.id)
+    # What another tenant repeats is not this one's to hear of: it is rejected, not a duplicate.
+    repeated = _repeated(table.frame, source) & ~others
     unread = _unread(lines, table.frame, columns)
     refuse_unreadable(raw, columns, unread, ~others & ~repeated, source)
     found = _faults(lines, unread, others, max_quantity, today)
@@ -88,6 +94,7 @@ def clean(raw: RawSales, tenant: Tenant, max_quantity: float, today: dt.date) ->
         duplicates=int(repeated.sum()),
         rejected=faults.counts(),
         examples=examples(faults, table, columns, name),
+        by_product=faults_of_rows(lines["product_id"], unread[Rejection.MISSING_PRODUCT], repeated, faults.masks, name),
         return_rows=int((used["quantity"] < 0).sum()),
         repairs={kind: int((mask & kept).sum()) for kind, mask in repairs.items() if (mask & kept).any()},
     )
@@ -150,12 +157,20 @@ def _add_flags(lines: dict[str, object], repairs: dict[str, Bools], cells: Mappi
 
 
 def _others(frame: pd.DataFrame, columns: Mapping[str, str], tenant_id: str) -> Bools:
-    """Rows of other tenants; a blank cell, and a file without the column, are this tenant's."""
+    """Rows of other tenants; a file without the column is this tenant's.
+
+    Two names can make one id, such as `north.1` and `north-1`: spelling is forgiven only where no row
+    names the id itself. A blank cell is this tenant's only where nobody else is named.
+    """
     if "tenant_id" not in columns:
         return np.zeros(len(frame), dtype=np.bool_)
     text, _ = as_text(frame[columns["tenant_id"]])
-    other = np.array([slugged(label) != slugged(tenant_id) for label in text.categories], dtype=np.bool_)
-    return spread(np.asarray(text.codes, dtype=np.int64), other, False)
+    names = list(text.categories)
+    if tenant_id in names:
+        other = np.array([name != tenant_id for name in names], dtype=np.bool_)
+    else:
+        other = np.array([slugged(name) != slugged(tenant_id) for name in names], dtype=np.bool_)
+    return spread(np.asarray(text.codes, dtype=np.int64), other, bool(other.any()))
 
 
 def _unread(lines: pd.DataFrame, frame: pd.DataFrame, columns: Mapping[str, str]) -> dict[Rejection, Bools]:

@@ -90,10 +90,9 @@ def latest_by(
     return stands
 
 
-def without_negatives(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Return the table with days whose returns exceed their sales set to 0, and how many there were."""
-    negative = table["quantity"] < 0
-    return table.assign(quantity=table["quantity"].clip(lower=0.0)), int(negative.sum())
+def without_negatives(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the table with days whose returns exceed their sales set to 0, and those days as they were."""
+    return table.assign(quantity=table["quantity"].clip(lower=0.0)), table[table["quantity"] < 0]
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,8 @@ from pipeline.sources import daily
 class Merged:
     """The new daily table, and what became of the fresh input rows.
 
-    `by_file` is what each file gave, in order; None where the daily table itself says so.
+    `by_file` is what each file gave, in order; None where the daily table itself says so. `net_negative` holds
+    the days whose returns exceeded their sales, before they were set to 0.
     """
 
     table: pd.DataFrame
@@ -25,7 +26,7 @@ class Merged:
     rows_used: int
     merged_into_day: int
     superseded: int
-    net_negative_days: int
+    net_negative: pd.DataFrame
 
     @property
     def rows(self) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from contracts import ExtractionReport, Rejection
+from pipeline.sources.by_product import added_up, largest, net_negative
 from pipeline.sources.due import Job, Reading
 from pipeline.sources.merge import Merged
 from pipeline.sources.rejections import EXAMPLES
@@ -23,6 +24,8 @@ def report_of(job: Job, readings: Sequence[Reading], merged: Merged, partial: dt
         rejected.update(account.rejected)
         repairs.update(account.repairs)
     duplicates = sum(account.duplicates for account in accounts)
+    by_product = [fault for account in accounts for fault in account.by_product]
+    faults = added_up([*by_product, *net_negative(merged.net_negative)])
     first, last = span(merged.table)
     return ExtractionReport(
         tenant_id=job.tenant.id,
@@ -38,9 +41,11 @@ def report_of(job: Job, readings: Sequence[Reading], merged: Merged, partial: dt
         superseded=merged.superseded,
         return_rows=sum(account.return_rows for account in accounts),
         returned_units=float(sum(reading.cleaned.daily["returned"].sum() for reading in readings)),
-        net_negative_days=merged.net_negative_days,
+        net_negative_days=len(merged.net_negative),
         rejected_by_reason=dict(rejected),
         examples=tuple(example for account in accounts for example in account.examples)[:EXAMPLES],
+        product_faults=largest(faults),
+        products_at_fault=dict(Counter(fault.kind for fault in faults if fault.product_id is not None)),
         repairs=dict(repairs),
         products=merged.table["product_id"].nunique(),
         first_date=first,

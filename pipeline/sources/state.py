@@ -15,7 +15,7 @@ from pipeline.sources.base import Part
 
 _LOG = logging.getLogger(__name__)
 
-RULES = 1
+RULES = 2
 """Raised when the meaning that is given to files changes: every file is then read again."""
 
 _SETTLED_SECONDS = 2.0

@@ -22,7 +22,7 @@ from pipeline.home import Home
 from pipeline.settings import Settings
 from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales
-from pipeline.tenant_data import usable_ahead
+from pipeline.tenant_data import DAYS_BEYOND, usable_ahead
 from pipeline.training.evaluation import evaluated_families
 from pipeline.training.recipes import recipes
 
@@ -49,7 +49,7 @@ def read(tenant: Tenant, settings: Settings, horizon: int) -> tuple[Ledgered, Ou
     with tempfile.TemporaryDirectory(prefix="backtest-") as folder:
         daily = extract_sales(tenant, Home(Path(folder)), settings, dt.datetime.now(dt.UTC)).daily
     sales = lay_out(daily)
-    calendar = build_calendar(tenant, daily, sales.dates[-1], horizon)
+    calendar = build_calendar(tenant, daily, sales.dates[-1], horizon + DAYS_BEYOND)
     return sales, to_outlook(usable_ahead(tenant, calendar), sales.products)
 
 

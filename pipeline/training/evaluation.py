@@ -98,6 +98,10 @@ class Origins:
         write_atomically(self._kept[one.origin], _written(one))
         self._done[one.origin] = one
 
+    def give_up(self, origin: pd.Timestamp) -> None:
+        """Do without an origin that could not be evaluated."""
+        del self._tasks[origin]
+
     def evaluation(self) -> Evaluation:
         """Return all origins with calibrated intervals; none may be missing."""
         return Evaluation(tuple(with_intervals([self._done[origin] for origin in self._tasks])))

@@ -14,9 +14,11 @@ from pipeline.progress import report
 from pipeline.registry.records import JobStatus
 from pipeline.tenant_data import TenantData
 from pipeline.training.lock import training_lock
-from pipeline.training.trainer import TRAINING, Done, Trainer
+from pipeline.training.trainer import EVALUATING, TRAINING, Done, Trainer
 
 LOCK_WAIT_SECONDS = 900.0
+EVALUATED_SHARE = 1 / 3
+SHARE_LEFT = 1 - EVALUATED_SHARE
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,9 @@ class _Recorder:
 
     def __call__(self, step: str, done: int, total: int) -> None:
         report(step, done, total)
-        percent = 100 * done // max(total, 1)
+        part = done / max(total, 1)
+        # Origins are the first third of the work, the products the rest: one figure that never falls.
+        percent = int(100 * (EVALUATED_SHARE * part if step == EVALUATING else EVALUATED_SHARE + SHARE_LEFT * part))
         if (step, percent) != self._last:
             self._last = (step, percent)
             products = done if step == TRAINING else None

@@ -18,7 +18,7 @@ from contracts import (
     PlanRow,
 )
 from pipeline.engine.combination import GATEKEEPER, weights
-from pipeline.engine.evaluate import score
+from pipeline.engine.evaluate import among, score
 from pipeline.engine.families import FAMILIES
 from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
@@ -50,9 +50,9 @@ class ManifestMaker:
     def make(self, row: PlanRow, stored: Stored, seconds: float) -> ModelManifest:
         """Return the manifest of one product; `seconds` is what its fits and files took."""
         product = row.product_id
-        demand_class = self.data.demand.classes[self.data.panel.products.index(product)]
+        demand_class = self.data.demand.classes[self.data.panel.row[product]]
         families = [name for name in FAMILIES if name in stored.files]
-        metrics = score(self.evaluation.scored, None, product)
+        metrics = self._combined(product, families or [GATEKEEPER])
         return ModelManifest(
             tenant_id=row.tenant_id,
             product_id=product,
@@ -71,7 +71,7 @@ class ManifestMaker:
             metrics=metrics,
             grade=grade(metrics, self.settings),
             naive_metrics=self._metrics(GATEKEEPER, product),
-            origins=tuple(origin.date() for origin in self.evaluation.origins),
+            origins=tuple(one.origin.date() for one in self.evaluation.scored if product in one.row),
             evaluation=self.evaluation.nesting,
             libraries=library_versions(),
             code_version=CODE_VERSION,
@@ -106,6 +106,11 @@ class ManifestMaker:
             )
             for name in families
         ]
+
+    def _combined(self, product: str, families: list[str]) -> Metrics:
+        """Errors of the families that are really members; one that was lost does not lend its figures."""
+        taking_part = [one.alone(product) for one in self.evaluation.scored if product in one.row]
+        return score(among(taking_part, {FAMILIES[name].stand_in or name for name in families}), None, product)
 
     def _metrics(self, family: str, product: str) -> Metrics:
         return score(self.evaluation.scored, family, product)

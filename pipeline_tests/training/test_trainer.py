@@ -87,8 +87,9 @@ def test_a_manifest_says_what_was_done(training: Training) -> None:
             "lightgbm": ("tenant", 0.5, None),
         }
         assert manifest.origin == data.origin.date()
-        assert manifest.origins == tuple(origin.date() for origin in evaluation.origins)
-        assert len(manifest.origins) == 2
+        seen = [one.origin.date() for one in evaluation.scored if product in one.row]
+        assert manifest.origins == tuple(seen)
+        assert len(seen) == (1 if product == "young" else 2)
         row = data.panel.products.index(product)
         assert manifest.data_days == int(data.panel.observed[row].sum())
         assert manifest.scale == pytest.approx(scale[row])
@@ -258,19 +259,50 @@ def test_a_lost_fit_leaves_what_needs_none(fresh: Shop, monkeypatch: pytest.Monk
     assert manifest is not None
     assert [m.family for m in manifest.members] == ["lightgbm"]
     assert done["tart"].ledger.reason == "no model yet; without fit"
+    assert manifest.metrics.mae == next(m for m in manifest.members if m.family == "lightgbm").metrics.mae
     assert "fit: ComputeError: its worker died" in manifest.notes
 
 
 def test_a_lost_origin_ends_the_training(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without its past origins nothing is trained: the error names the origin, and no model is registered."""
+    """Without any past origin nothing is trained: nothing could be judged, and no model is registered."""
 
     def lost(task):
         raise MemoryError("worker gone")
 
     monkeypatch.setattr(fitting, "at_origin", lost)
-    with pytest.raises(ComputeError, match=r"the origin 2024-08-\d\d was lost: worker gone"):
+    with pytest.raises(ComputeError, match=r"every past origin was lost.*worker gone"):
         run(trainer_of(fresh), fresh)
     assert fresh.installation.registry.latest("bakery") == {}
+
+
+def test_one_lost_origin_is_done_without(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A past origin whose worker died is noted in the manifests; the others judge."""
+    evaluate, taken = fitting.at_origin, []
+
+    def lost(task):
+        taken.append(task.origin)
+        if len(taken) == 1:
+            raise MemoryError("worker gone")
+        return evaluate(task)
+
+    monkeypatch.setattr(fitting, "at_origin", lost)
+    manifest = run(trainer_of(fresh), fresh)["baguette"].manifest
+    assert manifest is not None
+    assert manifest.origins == (taken[1].date(),)
+    assert any(note.startswith(f"past origin {taken[0].date()} was lost: MemoryError") for note in manifest.notes)
+
+
+def test_a_product_without_any_fit_fails(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every family was lost no model is made up: the product fails, and the ledger says why."""
+
+    def lost(task):
+        raise ComputeError("its worker died")
+
+    monkeypatch.setattr(fitting, "fit_product", lost)
+    monkeypatch.setattr(fitting, "fit_pooled", lost)
+    ledger = run(trainer_of(fresh), fresh)["tart"].ledger
+    assert (ledger.outcome, ledger.error_type, ledger.version) == (Outcome.FAILED, "EngineError", None)
+    assert "its worker died" in ledger.reason
 
 
 @pytest.mark.long

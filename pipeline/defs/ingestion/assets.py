@@ -17,7 +17,8 @@ from pipeline.plots import as_markdown_image, sparkline
 from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales, load_sales, remember, source_fingerprint
 from pipeline.tables import described, records, write_table
-from pipeline.tenant_data import last_complete_day, products_of
+from pipeline.tenant_data import DAYS_BEYOND, last_complete_day, products_of
+from pipeline.training.evaluation import outlook_digest
 from pipeline.training.fingerprint import fingerprints, of_tenant
 
 GROUP = "ingestion"
@@ -67,7 +68,7 @@ def calendar(context: dg.AssetExecutionContext, installation: InstallationResour
     tenant = opened.tenant(context.partition_key)
     daily = load_sales(opened.home, tenant.id)
     origin = last_complete_day(opened.home, tenant, daily)
-    frame = build_calendar(tenant, daily, origin, opened.settings.horizon_days)
+    frame = build_calendar(tenant, daily, origin, opened.settings.horizon_days + DAYS_BEYOND)
     path = opened.home.table(tenant.id, "calendar")
     write_table(path, frame)
     ahead = frame[(frame["date"] > origin) & frame["holiday"].notna()].drop_duplicates("date")
@@ -94,7 +95,8 @@ def features(context: dg.AssetExecutionContext, installation: InstallationResour
     data = opened.data(context.partition_key)
     frame = feature_table(data.panel, data.outlook, opened.settings.max_feature_rows)
     path = opened.home.table(data.tenant.id, "features")
-    version = of_tenant(fingerprints(data.panel).values(), ",".join(frame.columns))
+    shape = ",".join([*frame.columns, str(opened.settings.max_feature_rows), outlook_digest(data.outlook)])
+    version = of_tenant(fingerprints(data.panel).values(), shape)
     metadata = described("features", version, path, frame, ("product_id", "date", "quantity"))
     write_table(path, frame, metadata)
     missing = frame.isna().mean()

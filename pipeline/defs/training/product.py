@@ -17,8 +17,8 @@ from pipeline.training.evaluation import Evaluation
 from pipeline.training.trainer import Done
 
 PLOT_DAYS = 120
-ALT_LETTERS = 80
-"""Of a product's name in the words that stand for the plot; the event must stay small."""
+SHOWN_LETTERS = 80
+"""Of a product's name in the plot and the words that stand for it: the event must stay small."""
 
 
 def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.AssetMaterialization:
@@ -30,7 +30,7 @@ def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.
     naive = {
         f"naive_{name}": value for name, value in manifest.naive_metrics.model_dump(include={"mae", "wape"}).items()
     }
-    plot = as_markdown_image(plot_of(done, data, evaluation), f"forecast of {manifest.product_id[:ALT_LETTERS]}")
+    plot = as_markdown_image(plot_of(done, data, evaluation), f"forecast of {manifest.product_id[:SHOWN_LETTERS]}")
     return dg.AssetMaterialization(
         "product_model",
         partition=partition_key(manifest.tenant_id, manifest.product_id),
@@ -57,7 +57,7 @@ def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.
 def plot_of(done: Done, data: TenantData, evaluation: Evaluation) -> str:
     """Return an SVG of the product's last months, its nested backtest, and its forecast with the interval."""
     product = done.ledger.product_id
-    row = data.panel.products.index(product)
+    row = data.panel.row[product]
     dates = data.panel.dates[-PLOT_DAYS:]
     history = [
         (day.date(), float(units)) for day, units in zip(dates, data.panel.quantity[row, -PLOT_DAYS:], strict=True)
@@ -72,7 +72,7 @@ def plot_of(done: Done, data: TenantData, evaluation: Evaluation) -> str:
         y_hat,
         lower,
         upper,
-        title=data.panel.name[row] or product,
+        title=(data.panel.name[row] or product)[:SHOWN_LETTERS],
         subtitle="; ".join(_parts(done.manifest)) if done.manifest else "",
     )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.engine.closing import closed_ahead
 from pipeline.engine.families.base import Recipe, Scope
 from pipeline.engine.features import CATEGORICAL, MEMORY, Codes, FeatureMaker, names, training_days
 from pipeline.engine.panel import Floats, Outlook, Panel
@@ -99,12 +100,16 @@ class FittedLightGBM:
         known = history.quantity[:, -MEMORY:]
         past = np.full((len(history.products), known.shape[1] + horizon), np.nan)
         past[:, : known.shape[1]] = known
+        made = np.empty((len(history.products), horizon))
+        closed = closed_ahead(history, outlook, horizon)
         for ahead in range(horizon):
             seen = known.shape[1] + ahead
             # A covariate that is no longer given is missing, not an error: the trees know what to do without.
             x = np.where(order >= 0, maker.day(past[:, :seen], days + ahead)[:, order], np.nan)
-            past[:, seen] = np.maximum(self.booster.predict(x, num_threads=1), 0.0)
-        return past[:, known.shape[1] :]
+            made[:, ahead] = np.maximum(self.booster.predict(x, num_threads=1), 0.0)
+            # Closed days are unobserved in training, and so they are here: no sales are made up for later lags.
+            past[:, seen] = np.where(closed[:, ahead], np.nan, made[:, ahead])
+        return made
 
     def to_files(self) -> dict[str, bytes]:
         """Return the booster's native text and what it needs to read a calendar."""

@@ -1,0 +1,182 @@
+"""`pipeline models`, `forecast show` and `tenants`: tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from contracts import ModelManifest
+from pipeline_tests.commands.conftest import Terminal
+from pipeline_tests.defs import tills
+from pipeline_tests.defs.world import ODD, TWIN
+
+BUTTER = tills.STEADY[0]
+LOOKS = [
+    ["models", "list", "--tenant", ODD],
+    ["models", "list", "--tenant", ODD, "--deployed"],
+    ["models", "list", "--tenant", ODD, "--product", BUTTER],
+    ["models", "show", BUTTER, "--tenant", ODD],
+    ["models", "verify", "--tenant", ODD],
+    ["forecast", "show", "--tenant", ODD],
+    ["forecast", "show", "--tenant", ODD, "--product", BUTTER],
+    ["forecast", "show", "--tenant", ODD, "--date", "2024-07-20"],
+    ["tenants", "list"],
+]
+TEXTS = [" ".join(words[:2]) + "".join(f" {word}" for word in words[4:6]) for words in LOOKS]
+
+
+@pytest.mark.parametrize("command", LOOKS, ids=TEXTS)
+def test_tables_fit_the_terminal(terminal: Terminal, command: list[str]):
+    """No line is longer than 80, whatever the products are called, and nothing rings or moves the cursor."""
+    answer = terminal(*command)
+    assert answer.status == 0, answer.err
+    assert max(map(len, answer.lines)) <= 80
+    assert all(c.isprintable() or c == "\n" for c in answer.out)
+
+
+@pytest.mark.parametrize("command", LOOKS, ids=TEXTS)
+def test_json_is_alone_on_stdout(terminal: Terminal, command: list[str]):
+    """With --json stdout holds JSON and nothing else, and stderr is silent."""
+    answer = terminal(*command, "--json")
+    assert answer.status == 0
+    json.loads(answer.out)
+    assert answer.err == ""
+
+
+def test_the_forecast_of_all_products_is_for_the_next_day(terminal: Terminal):
+    """Without a day the first one is shown, one row a product, the largest first."""
+    rows = json.loads(terminal("forecast", "show", "--tenant", ODD, "--json").out)
+    assert {row["date"] for row in rows} == {"2024-07-19"}
+    assert {row["product_id"] for row in rows} == {*tills.TRAINED, tills.SHORT}
+    assert [row["y_hat"] for row in rows] == sorted((row["y_hat"] for row in rows), reverse=True)
+    said = terminal("forecast", "show", "--tenant", ODD)
+    assert "Friday 19 July 2024, from sales up to 2024-07-18" in said.out
+    assert len([line for line in said.lines if "2026" in line or "seasonal_naive" in line]) >= 8
+
+
+def test_the_forecast_of_one_product_has_every_day(terminal: Terminal):
+    """With a product, every day of the horizon is shown; with a day too, that one."""
+    stored = pd.read_parquet(terminal.world.home.table(ODD, "forecasts"))
+    stored = stored[stored["product_id"] == BUTTER]
+    rows = json.loads(terminal("forecast", "show", "--tenant", ODD, "--product", BUTTER, "--json").out)
+    assert [row["date"] for row in rows] == [str(day) for day in stored["date"]]
+    assert [row["y_hat"] for row in rows] == pytest.approx(list(stored["y_hat"]))
+    command = ["forecast", "show", "--tenant", ODD, "--product", BUTTER, "--date", "2024-07-25"]
+    (row,) = json.loads(terminal(*command, "--json").out)
+    assert row["date"] == "2024-07-25"
+    shown = next(line for line in terminal(*command).lines if "2024-07-25" in line)
+    assert [f"{row[name]:.1f}" for name in ("y_hat", "lower", "upper")] == shown.split()[1:4]
+
+
+def test_a_day_beyond_the_horizon_has_no_forecast(terminal: Terminal):
+    """A day that was not forecast is said to have none, which is no error."""
+    answer = terminal("forecast", "show", "--tenant", ODD, "--date", "2030-01-01")
+    assert (answer.status, answer.out) == (0, "no forecast for that day\n")
+
+
+def test_models_are_listed_with_their_errors(terminal: Terminal):
+    """Every model has its version, its error and the naive's, and the one in use is marked."""
+    rows = json.loads(terminal("models", "list", "--tenant", ODD, "--json").out)
+    assert {row["product"] for row in rows} == set(tills.TRAINED)
+    assert all(row["in use"] == "yes" for row in rows if row["product"] in tills.STEADY[1:2])
+    butter = next(row for row in rows if row["product"] == BUTTER)
+    assert 0 < butter["WAPE"] < butter["naive"] < 1
+    assert butter["origin"] == "2024-07-18"
+    said = terminal("models", "list", "--tenant", ODD)
+    assert butter["version"] in said.out
+    assert f"{butter['WAPE']:.3f}" in said.out
+    assert f"{butter['naive']:.3f}" in said.out
+    assert "yes" in said.out
+
+
+def test_models_can_be_paged(terminal: Terminal):
+    """Pages of the list neither overlap nor leave anything out."""
+    pages = [
+        json.loads(terminal("models", "list", "--tenant", ODD, "--limit", "3", "--offset", str(at), "--json").out)
+        for at in (0, 3, 6, 9)
+    ]
+    assert [len(page) for page in pages] == [3, 3, 1, 0]
+    assert {row["product"] for page in pages for row in page} == set(tills.TRAINED)
+
+
+def test_a_model_is_shown_whole(terminal: Terminal):
+    """The JSON is the manifest itself; the tables name every member, file and checksum."""
+    answer = terminal("models", "show", BUTTER, "--tenant", ODD, "--json")
+    manifest = ModelManifest.model_validate_json(answer.out)
+    assert (manifest.tenant_id, manifest.product_id) == (ODD, BUTTER)
+    said = "".join(terminal("models", "show", BUTTER, "--tenant", ODD).out.split())
+    for member in manifest.members:
+        assert member.family in said
+        for ref in member.files:
+            assert f"{member.family}/{ref.name}" in said
+            assert ref.sha256[:40] in said
+    assert manifest.version in said
+
+
+def test_verify_says_that_all_is_whole(terminal: Terminal):
+    """Untouched models are counted and found whole, with status 0."""
+    answer = terminal("models", "verify", "--tenant", ODD)
+    assert (answer.status, answer.out) == (0, f"7 models of {ODD} are whole\n")
+
+
+def test_verify_finds_one_flipped_bit(copied: Terminal):
+    """One bit flipped in one stored object: status 1, and the product and the file are named; no other product."""
+    manifest = ModelManifest.model_validate_json(copied("models", "show", BUTTER, "--tenant", ODD, "--json").out)
+    (ref,) = [ref for member in manifest.members if member.family == "prophet" for ref in member.files]
+    (stored,) = (copied.world.home.models / ref.sha256[:2]).glob(f"{ref.sha256[2:]}*")
+    content = bytearray(stored.read_bytes())
+    content[len(content) // 2] ^= 1
+    stored.write_bytes(content)
+    answer = copied("models", "verify", "--tenant", ODD)
+    assert answer.status == 1
+    assert BUTTER in answer.out
+    assert ref.name in "".join(answer.out.split())
+    (row,) = json.loads(copied("models", "verify", "--tenant", ODD, "--json").out)
+    assert (row["product"], row["version"]) == (BUTTER, manifest.version)
+    assert ref.name in row["fault"]
+    assert copied("models", "verify", "--tenant", ODD, "--product", tills.STEADY[1]).status == 0
+    assert copied("models", "verify", "--tenant", TWIN).status == 0
+
+
+def test_verify_finds_a_missing_object(copied: Terminal):
+    """A stored object that is gone is named with the model that needs it."""
+    manifest = ModelManifest.model_validate_json(copied("models", "show", BUTTER, "--tenant", TWIN, "--json").out)
+    ref = next(ref for member in manifest.members if member.family == "linear" for ref in member.files)
+    next((copied.world.home.models / ref.sha256[:2]).glob(f"{ref.sha256[2:]}*")).unlink()
+    rows = json.loads(copied("models", "verify", "--tenant", TWIN, "--json").out)
+    assert BUTTER in {row["product"] for row in rows}
+    assert all(f"{ref.name} ({ref.sha256}) is missing" in row["fault"] for row in rows)
+
+
+def test_tenants_are_added_and_listed(fresh: Terminal, tmp_path: Path):
+    """An added tenant is listed with its place and source, its time zone found from its country."""
+    assert fresh("tenants", "list").out.startswith("no tenant yet")
+    place = tills.write(tills.steady("Bun", days=40), tmp_path / "exports" / "sales.csv")
+    added = fresh("tenants", "add", "--sales", place, "--country", "es", "--region", "MD", "--name", "Sol")
+    assert added.status == 0, added.err
+    assert "pipeline run --tenant exports" in " ".join(added.out.split())
+    assert json.loads(fresh("tenants", "list", "--json").out) == [
+        {
+            "tenant": "exports",
+            "name": "Sol",
+            "country": "ES-MD",
+            "time zone": "Europe/Madrid",
+            "sales": str(place),
+        }
+    ]
+
+
+def test_an_added_tenant_is_a_partition_at_once(fresh: Terminal, tmp_path: Path):
+    """The Dagster UI offers a tenant as soon as it is added; no daemon is needed for that."""
+    place = tills.write(tills.steady("Bun", days=40), tmp_path / "bakery.csv")
+    assert fresh("tenants", "add", "--sales", place, "--country", "ES").status == 0
+    with fresh.world.instance() as instance:
+        assert instance.get_dynamic_partitions("tenants") == ["bakery"]
+
+
+def test_the_registry_is_up_to_date(copied: Terminal):
+    """Upgrading what is new already changes nothing and says so."""
+    assert copied("registry", "upgrade").out == "the registry's schema is up to date\n"

@@ -1,0 +1,28 @@
+"""Fixtures: a world that has been run once, and copies of it to change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline_tests.defs import world
+from pipeline_tests.defs.world import Finished, World
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Two tenants after their first run; not to be changed."""
+    return world.finished(tmp_path_factory.getbasetemp() / "finished")
+
+
+@pytest.fixture
+def copy(finished: Finished, tmp_path: Path) -> World:
+    """The finished world again, to be changed."""
+    return finished.world.copied(tmp_path / "world")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> World:
+    """A world without tenants."""
+    return World(tmp_path / "world")

@@ -1,0 +1,225 @@
+"""A real run of a small till with names that no path would like: what it leaves in Dagster and on disk."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections import Counter
+from xml.etree import ElementTree as ET
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from pipeline.defs.jobs import TENANT_ASSETS
+from pipeline.keys import partition_key, split_key
+from pipeline_tests.defs import tills
+from pipeline_tests.defs.world import ODD, TWIN, Finished
+
+LARGEST_EVENT = 15_000
+INTEGERS = ("data_days",)
+FLOATS = ("mae", "rmse", "wape", "mase", "rmsse", "bias", "coverage", "naive_mae", "naive_wape", "seconds")
+
+
+@pytest.fixture(scope="module")
+def materializations(finished: Finished) -> list[dg.AssetMaterialization]:
+    """The materializations of the odd till's run, in order."""
+    entries = finished.events(ODD, dg.DagsterEventType.ASSET_MATERIALIZATION)
+    found = [entry.asset_materialization for entry in entries]
+    assert all(found)
+    return [one for one in found if one]
+
+
+@pytest.fixture(scope="module")
+def models(materializations: list[dg.AssetMaterialization]) -> dict[str, dg.AssetMaterialization]:
+    """The materializations of `product_model` by partition."""
+    return {one.partition or "": one for one in materializations if one.asset_key.to_user_string() == "product_model"}
+
+
+@pytest.fixture(scope="module")
+def checks(finished: Finished) -> dict[str, dg.AssetCheckEvaluation]:
+    """The check evaluations of the odd till's run by name."""
+    entries = finished.events(ODD, dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    return {entry.asset_check_evaluation.check_name: entry.asset_check_evaluation for entry in entries}
+
+
+def test_the_runs_succeed(finished: Finished):
+    """Both tenants' runs end well, whatever their products are called."""
+    assert {tenant: (run.success, run.errors) for tenant, run in finished.runs.items()} == {
+        ODD: (True, ()),
+        TWIN: (True, ()),
+    }
+
+
+def test_every_asset_of_the_tenant_is_materialized_once(materializations: list[dg.AssetMaterialization]):
+    """Each tenant asset is materialized once, in the tenant's partition."""
+    counts = Counter((one.asset_key.to_user_string(), one.partition) for one in materializations)
+    assert {key: n for key, n in counts.items() if key[0] != "product_model"} == {
+        (name, ODD): 1 for name in TENANT_ASSETS
+    }
+
+
+def test_product_model_is_materialized_once_for_each_trained_product(materializations: list[dg.AssetMaterialization]):
+    """Each trained product has one event, the others none, and its partition key gives back the product's id."""
+    events = [one.partition for one in materializations if one.asset_key.to_user_string() == "product_model"]
+    assert Counter(split_key(key or "") for key in events) == Counter((ODD, product) for product in tills.TRAINED)
+
+
+def test_every_product_is_a_partition(finished: Finished):
+    """All products of all tenants are partitions, trained or not, and the key of each leads back to it."""
+    with finished.world.instance() as instance:
+        keys = instance.get_dynamic_partitions("products")
+        assert set(instance.get_dynamic_partitions("tenants")) == {ODD, TWIN}
+    wanted = {(ODD, product) for product in tills.ODD} | {(TWIN, product) for product in tills.STEADY[:2]}
+    assert {split_key(key) for key in keys} == wanted
+    assert len(keys) == len(wanted)
+
+
+def test_the_events_of_products_are_small(finished: Finished):
+    """A product's materialization, its plot included, takes less than 15 KB of Dagster's event log."""
+    place = finished.world.home.dagster / "history" / "runs" / f"{finished.runs[ODD].run_id}.db"
+    query = (
+        "SELECT partition, length(CAST(event AS BLOB)) FROM event_logs "
+        "WHERE dagster_event_type = 'ASSET_MATERIALIZATION' AND asset_key LIKE '%product_model%'"
+    )
+    with sqlite3.connect(place) as connection:
+        sizes = dict(connection.execute(query).fetchall())
+    connection.close()
+    assert len(sizes) == len(tills.TRAINED)
+    assert {key[:40]: size for key, size in sizes.items() if size >= LARGEST_EVENT} == {}
+
+
+def test_numbers_of_a_model_can_be_charted(models: dict[str, dg.AssetMaterialization]):
+    """A model's figures are stored as numbers, never as text."""
+    metadata = models[partition_key(ODD, tills.STEADY[0])].metadata
+    assert [name for name in INTEGERS if not isinstance(metadata[name], dg.IntMetadataValue)] == []
+    assert [name for name in FLOATS if not isinstance(metadata[name], dg.FloatMetadataValue)] == []
+
+
+def test_tables_show_their_size_columns_and_rows(materializations: list[dg.AssetMaterialization], finished: Finished):
+    """Each stored table has a row count, a column schema, its path and a preview, all true."""
+    tables = [name for name in TENANT_ASSETS if name != "report"]
+    for one in materializations:
+        name = one.asset_key.to_user_string()
+        if name not in tables:
+            continue
+        frame = pd.read_parquet(finished.world.home.table(ODD, name))
+        assert one.metadata["dagster/row_count"].value == len(frame), name
+        schema = one.metadata["dagster/column_schema"].value
+        assert [column.name for column in schema.columns] == list(frame.columns), name
+        assert one.metadata["path"].value == str(finished.world.home.table(ODD, name)), name
+        assert isinstance(one.metadata["preview"], dg.TableMetadataValue), name
+
+
+@pytest.mark.parametrize("product", tills.TRAINED, ids=lambda product: product[:20])
+def test_a_product_shows_its_plot(models: dict[str, dg.AssetMaterialization], product: str):
+    """The plot is one Markdown image of a whole SVG, whatever the product is called, with the forecast in it."""
+    text = models[partition_key(ODD, product)].metadata["forecast"].value
+    assert text.startswith("![")
+    assert "\n" not in text
+    _, opening, data = text.partition("](data:image/svg+xml;base64,")
+    assert opening
+    assert data.endswith(")")
+    root = ET.fromstring(base64.b64decode(data[:-1], validate=True))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert len(list(root.iter())) > 10
+
+
+def test_a_model_says_where_it_comes_from(models: dict[str, dg.AssetMaterialization], finished: Finished):
+    """Version, origin, weights and checksums of the event are those of the registry's manifest."""
+    product = tills.STEADY[1]
+    shown = models[partition_key(ODD, product)].metadata
+    with finished.world.entered() as installation:
+        manifest = installation.registry.manifest(ODD, product, shown["version"].value)
+    assert shown["origin"].value == str(manifest.origin) == "2024-07-18"
+    assert shown["weights"].value == {m.family: pytest.approx(m.weight, abs=1e-4) for m in manifest.members}
+    wanted = {f"{m.family}/{ref.name}": ref.sha256 for m in manifest.members for ref in m.files}
+    assert shown["sha256"].value == wanted
+    assert shown["cause"].value == "never_trained"
+
+
+def test_every_product_is_accounted_for(finished: Finished):
+    """The ledger has one row for each product: trained, or not with the reason in words."""
+    ledger = pd.read_parquet(finished.world.home.table(ODD, "training_ledger")).set_index("product_id")
+    assert ledger["outcome"].to_dict() == {
+        **dict.fromkeys(tills.TRAINED, "trained"),
+        tills.SHORT: "insufficient",
+        tills.GONE: "skipped",
+    }
+    assert ledger.loc[tills.SHORT, "reason"] == "Product requires minimum 30 days of sales data. Currently: 15 days."
+    assert "discontinued" in ledger.loc[tills.GONE, "reason"]
+
+
+def test_checks_are_stored_for_the_tenant(checks: dict[str, dg.AssetCheckEvaluation]):
+    """Every check was evaluated, and each evaluation carries the tenant's partition."""
+    assert len(checks) >= 14
+    assert {name: one.partition for name, one in checks.items()} == dict.fromkeys(checks, ODD)
+
+
+@pytest.mark.parametrize(
+    ("check", "product", "reason", "rows"),
+    [
+        ("minimum_history", tills.SHORT, "Currently: 15 days.", 15),
+        ("zero_share", tills.RARE, "96.0% of 200 observed days have no sales", 192),
+    ],
+)
+def test_a_failing_check_names_its_products(
+    checks: dict[str, dg.AssetCheckEvaluation], check: str, product: str, reason: str, rows: int
+):
+    """A failed evaluation is an error that lists each product with the reason and the number of rows."""
+    found = checks[check]
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.ERROR
+    assert reason in (found.description or "")
+    (record,) = found.metadata["faults"].records
+    assert record.data["product"] == product
+    assert reason in record.data["reason"]
+    assert record.data["rows"] == rows
+    assert found.metadata["findings"].value == found.metadata["products"].value == 1
+
+
+def test_other_checks_pass(checks: dict[str, dg.AssetCheckEvaluation]):
+    """Clean rows, whole files and a plan for every product that is sold are told apart from faults."""
+    wanted = {"required_fields", "future_dates", "duplicates", "product_count", "no_product_failed", "artefacts_whole"}
+    wanted |= {"every_product_has_a_plan", "champions_in_use"}
+    assert {name for name in wanted if not checks[name].passed} == set()
+
+
+def test_every_product_that_is_sold_has_a_forecast(finished: Finished):
+    """Fourteen finite days for each product still sold: from its model, or without one from the last weeks."""
+    frame = pd.read_parquet(finished.world.home.table(ODD, "forecasts"))
+    days = frame.groupby("product_id")["date"].nunique().to_dict()
+    assert days == dict.fromkeys((*tills.TRAINED, tills.SHORT), 14)
+    rungs = frame.drop_duplicates("product_id").set_index("product_id")["rung"]
+    assert rungs[tills.STEADY[0]] == "champion"
+    assert rungs[tills.SHORT] == "seasonal_naive"
+    assert frame[["y_hat", "lower", "upper"]].notna().all(axis=None)
+
+
+def test_two_tenants_with_the_same_products_stay_apart(finished: Finished):
+    """Each tenant's forecasts and models follow its own sales: the twin sells three times as much."""
+    product = tills.STEADY[0]
+    means = {}
+    for tenant in (ODD, TWIN):
+        frame = pd.read_parquet(finished.world.home.table(tenant, "forecasts"))
+        assert set(frame["tenant_id"]) == {tenant}
+        means[tenant] = frame.loc[frame["product_id"] == product, "y_hat"].mean()
+    assert 2 < means[TWIN] / means[ODD] < 4
+    with finished.world.entered() as installation:
+        twins = installation.registry.models(TWIN)
+        assert {record.product_id for record in twins} == set(tills.STEADY[:2])
+        assert {record.tenant_id for record in twins} == {TWIN}
+
+
+def test_nothing_leaves_the_home(finished: Finished):
+    """Product names that look like paths lead nowhere: only the exports and `var` lie in the world's folder."""
+    root = finished.world.root
+    assert {path.name for path in root.iterdir()} == {"exports", "var"}
+    assert not list(root.parent.rglob("*passwd*"))
+    folders = {path.name for path in finished.world.home.root.iterdir() if path.is_dir()}
+    assert folders == {"dagster", "data", "models", "reports", "tenants"}
+
+
+def test_no_temporary_file_is_left(finished: Finished):
+    """Every file was renamed into place."""
+    assert not [path for path in finished.world.home.root.rglob("*") if ".tmp" in path.name]

@@ -164,5 +164,5 @@ def _error_by_class(products: Sequence[ProductLine]) -> Markup | None:
 
 
 def _sorted_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Return errors first, then by check and product."""
-    return sorted(findings, key=lambda f: (f.severity is not Severity.ERROR, f.check, f.product_id or ""))
+    """Return errors first, then by check; a check gives its own findings the worst first."""
+    return sorted(findings, key=lambda f: (f.severity is not Severity.ERROR, f.check))

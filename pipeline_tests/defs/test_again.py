@@ -11,6 +11,7 @@ import pandas as pd
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.world import ODD, TWIN, Finished, World
 
+MARKS = ["rung", "stale", "reason"]
 TRAINS_FROM = {"training_plan", "training_ledger", "evaluation", "champions", "forecasts", "report"}
 
 
@@ -70,16 +71,23 @@ def test_new_days_move_the_forecast_without_training(copy: World, tmp_path: Path
 
 
 def test_unusable_rows_stop_a_tenant_before_training(copy: World):
-    """Mostly unusable rows block the run: nothing is trained, the earlier forecasts stay, others are untouched."""
+    """Mostly unusable rows block the run: nothing is trained, earlier forecasts stay, marked; others are untouched."""
     place = copy.root / "exports" / "torn.csv"
     broken = pd.read_csv(copy.root / "exports" / "twin.csv", dtype=str)
     broken["quantity"] = np.where(np.arange(len(broken)) % 5 < 4, "n/a", broken["quantity"])
     copy.add(TWIN, tills.write(broken, place), country="FR")
-    forecasts, other, known = copy.home.table(TWIN, "forecasts").read_bytes(), stored(copy, ODD), versions(copy, TWIN)
+    forecasts, other, known = (
+        pd.read_parquet(copy.home.table(TWIN, "forecasts")),
+        stored(copy, ODD),
+        versions(copy, TWIN),
+    )
     run = copy.run(TWIN)
     assert not run.success
     assert not TRAINS_FROM & {asset for asset, _ in materialized(copy, run.run_id)}
-    assert copy.home.table(TWIN, "forecasts").read_bytes() == forecasts
+    after = pd.read_parquet(copy.home.table(TWIN, "forecasts"))
+    pd.testing.assert_frame_equal(after.drop(columns=MARKS), forecasts.drop(columns=MARKS))
+    assert (set(after["rung"]), set(after["stale"])) == ({"last_forecast"}, {True})
+    assert set(after["reason"].str.contains("new sales are blocked: .*lack a usable date")) == {True}
     assert versions(copy, TWIN) == known
     assert stored(copy, ODD) == other
     (failed,) = [one for one in evaluations(copy, run.run_id) if not one.passed and one.blocking]
@@ -88,9 +96,11 @@ def test_unusable_rows_stop_a_tenant_before_training(copy: World):
         TWIN,
         dg.AssetCheckSeverity.ERROR,
     )
-    (record,) = failed.metadata["faults"].records
-    assert record.data["rows"] == 320
-    assert "torn.csv row 1: bad_quantity 'n/a'" in str(record.data["examples"])
+    total, *by_product = failed.metadata["faults"].records
+    assert (total.data["product"], total.data["rows"]) == ("(all)", 320)
+    assert "torn.csv row 1: bad_quantity 'n/a'" in str(total.data["examples"])
+    assert sum(int(one.data["rows"]) for one in by_product) == 320
+    assert all("torn.csv row" in str(one.data["examples"]) for one in by_product)
     assert "required_fields" in " ".join(run.errors)
 
 
@@ -102,7 +112,7 @@ def evaluations(world: World, run_id: str) -> list[dg.AssetCheckEvaluation]:
 
 
 def test_a_missing_column_fails_sales_with_its_name(copy: World):
-    """A structural fault fails `sales`, says which column is missing and what was found, and changes nothing."""
+    """A structural fault fails `sales`, says which column is missing and what was found; the forecast is marked stale."""
     place = copy.root / "exports" / "other-till.csv"
     renamed = pd.read_csv(copy.root / "exports" / "twin.csv").rename(columns={"quantity": "Menge"})
     copy.add(TWIN, tills.write(renamed, place), country="FR")
@@ -114,7 +124,12 @@ def test_a_missing_column_fails_sales_with_its_name(copy: World):
     assert "'quantity'" in error
     assert "Menge" in error
     assert materialized(copy, run.run_id) == []
-    assert stored(copy, TWIN) == before
+    after = stored(copy, TWIN)
+    assert after.keys() == before.keys()
+    assert {name for name in after if after[name] != before[name]} == {"forecasts.parquet"}
+    forecasts = pd.read_parquet(copy.home.table(TWIN, "forecasts"))
+    assert set(forecasts["stale"]) == {True}
+    assert set(forecasts["reason"].str.contains("MissingColumns|no column 'quantity'")) == {True}
 
 
 def test_a_first_run_that_is_blocked_forecasts_nothing(empty: World):

@@ -12,6 +12,8 @@ from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table, preview
 from pipeline.engine.feature_table import feature_table
 from pipeline.engine.panel import Status
+from pipeline.errors import PipelineError
+from pipeline.forecasting.stale import mark_stale
 from pipeline.keys import partition_key
 from pipeline.plots import as_markdown_image, sparkline
 from pipeline.sources.calendar import build_calendar
@@ -36,7 +38,11 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
     opened = installation.open()
     tenant = opened.tenant(context.partition_key)
     fingerprint = source_fingerprint(tenant)
-    extraction = extract_sales(tenant, opened.home, opened.settings)
+    try:
+        extraction = extract_sales(tenant, opened.home, opened.settings)
+    except PipelineError as error:
+        mark_stale(opened.home, tenant.id, str(error))
+        raise
     remember(opened.home, tenant.id, fingerprint)
     keys = {partition_key(tenant.id, product) for product in extraction.daily["product_id"].unique()}
     new = keys - set(context.instance.get_dynamic_partitions(PRODUCTS.name or ""))

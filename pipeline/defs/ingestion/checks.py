@@ -9,6 +9,7 @@ import dagster as dg
 from pipeline.defs.ingestion.assets import calendar, sales
 from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
+from pipeline.forecasting.stale import mark_stale
 from pipeline.monitoring.findings import HISTORY_CHECKS, REPORT_CHECKS, Finding, Severity
 from pipeline.sources.extract import load_report
 
@@ -36,7 +37,10 @@ def sales_rows(
     opened = installation.open()
     report = load_report(opened.home, context.partition_key)
     for name, check in REPORT_CHECKS.items():
-        yield evaluation(name, list(check(report, opened.settings)))
+        found = list(check(report, opened.settings))
+        if name in BLOCKING and any(finding.severity is Severity.ERROR for finding in found):
+            mark_stale(opened.home, context.partition_key, found[0].reason)
+        yield evaluation(name, found)
 
 
 @dg.multi_asset_check(
@@ -75,8 +79,8 @@ def evaluation(name: str, findings: Sequence[Finding]) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
         description=findings[0].reason if findings else None,
         metadata={
-            "findings": len(findings),
-            "products": len({finding.product_id for finding in findings if finding.product_id}),
+            "findings": sum(max(finding.more, 1) for finding in findings),
+            "products": len({f.product_id for f in findings if f.product_id}) + sum(f.more for f in findings),
             **({"faults": dg.MetadataValue.table(rows)} if rows else {}),
         },
     )

@@ -112,7 +112,7 @@ def evaluations(world: World, run_id: str) -> list[dg.AssetCheckEvaluation]:
 
 
 def test_a_missing_column_fails_sales_with_its_name(copy: World):
-    """A structural fault fails `sales`, says which column is missing and what was found; the forecast is marked stale."""
+    """A structural fault fails `sales` and says which column is missing; the last forecast is marked stale."""
     place = copy.root / "exports" / "other-till.csv"
     renamed = pd.read_csv(copy.root / "exports" / "twin.csv").rename(columns={"quantity": "Menge"})
     copy.add(TWIN, tills.write(renamed, place), country="FR")

@@ -227,8 +227,9 @@ def _script(tmp_path: Path, body: str) -> subprocess.Popen[str]:
     )
     root = str(Path(__file__).resolve().parent.parent)
     environment = {**os.environ, "PYTHONPATH": root}
+    # A shell's background jobs ignore Ctrl-C, and so would what the tests start from one.
     return subprocess.Popen(
-        [sys.executable, str(script)],
+        ["/usr/bin/env", "--default-signal=INT", sys.executable, str(script)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -243,9 +244,12 @@ def test_workers_end_with_their_parent(tmp_path: Path, how: signal.Signals) -> N
     notes = tmp_path / "pids"
     body = f"list(map_unordered(tasks.child_and_sleep, [{str(notes)!r}] * 2, workers=2, timeout=600))\n"
     with _script(tmp_path, body) as parent:
-        running = _processes(notes, 2)
-        os.kill(parent.pid, how)
-        _out, errors = parent.communicate(timeout=20)
+        try:
+            running = _processes(notes, 2)
+            os.kill(parent.pid, how)
+            _out, errors = parent.communicate(timeout=20)
+        finally:
+            parent.kill()
     assert parent.returncode == -how
     assert all(_gone(process) for process in running)
     assert errors.count("Traceback") == (how == signal.SIGINT)

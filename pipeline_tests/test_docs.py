@@ -25,6 +25,7 @@ from pipeline.registry.tables import Base
 from pipeline.sample import write_sample
 from pipeline.sample.catalogue import BUSINESSES
 from pipeline.settings import Settings
+from pipeline_tests.defs.world import definitions
 from pipeline_tests.engine.conformance import FamilyContract
 
 ROOT = Path(__file__).parent.parent
@@ -87,14 +88,6 @@ def table(text: str) -> dict[str, list[str]]:
     names = [plain(row[0]) for row in found]
     assert len(names) == len(set(names)), f"stands twice: {sorted({n for n in names if names.count(n) > 1})}"
     return dict(zip(names, found, strict=True))
-
-
-@cache
-def definitions() -> Any:
-    """Everything that Dagster is given."""
-    from pipeline.definitions import defs
-
-    return defs()
 
 
 @cache

@@ -15,11 +15,11 @@ run: $(VENV)/.runtime ## Train and forecast the sample tenants (or all you have 
 dev: $(VENV)/.runtime ## Open the Dagster UI at http://127.0.0.1:3000
 	@$(BIN)/pipeline dev
 
-test: $(VENV)/.dev ## The tests, a few minutes
+test: $(VENV)/.dev ## The tests but for the long ones, a few minutes
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: $(VENV)/.dev ## The long suites: daemons, kills, browsers, real data
-	$(BIN)/python -m pytest -m long
+test-all: $(VENV)/.dev ## All tests, the long ones too: daemons, kills, browsers, real data
+	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev ## Lint, types, the import rule, the definitions
 	$(BIN)/ruff check .

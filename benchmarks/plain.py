@@ -19,7 +19,7 @@ from pipeline.tables import write_table
 from pipeline.tenant_data import DAYS_BEYOND, last_complete_day
 from pipeline.training.job import Order, training_job
 from pipeline.training.plan import Occasion, make_plan
-from pipeline.training.promotion import broken_files, decide, undecided
+from pipeline.training.promotion import VerifiedOnce, broken_files, decide_all
 
 
 def walk(installation: Installation, tenant_id: str) -> None:
@@ -39,15 +39,15 @@ def walk(installation: Installation, tenant_id: str) -> None:
         list(history_check(data, settings))
     plan = make_plan(data, installation.registry.latest(tenant_id), settings, Occasion())
     _store(home.table(tenant_id, "training_plan"), plan, PlanRow)
-    with training_job(installation, data, plan, Order("plain", "benchmark", "benchmark")) as job:
+    with training_job(installation, tenant_id, lambda _data: plan, Order("plain", "benchmark")) as job:
         ledger = [done.ledger for done in job.train()]
     _store(home.table(tenant_id, "training_ledger"), ledger, LedgerRow)
     write_table(home.table(tenant_id, "evaluation"), table(job.trainer.evaluation.scored, tenant_id))
-    for manifest in undecided(installation.registry, tenant_id):
-        decide(manifest, installation.registry, installation.store, settings)
+    decide_all(tenant_id, installation.registry, installation.store, settings)
+    once = VerifiedOnce(installation.store)
     for record in installation.registry.latest(tenant_id).values():
         manifest = installation.registry.manifest(tenant_id, record.product_id, record.version)
-        broken_files(manifest, installation.store)
+        broken_files(manifest, once)
     forecasts = Ladder(data, installation.registry, installation.store, settings, installation.workers).climb()
     write_table(home.table(tenant_id, "forecasts"), forecasts[list(ForecastRow.model_fields)])
     write_atomically(home.report(tenant_id), render_report(build_report(installation, tenant_id)).encode())

@@ -15,6 +15,7 @@ from contracts.sales import (
     ProductFault,
     RejectedRow,
     Rejection,
+    SetAside,
 )
 from contracts.tenants import (
     ClosingDays,
@@ -58,5 +59,6 @@ __all__ = [
     "RejectedRow",
     "Rejection",
     "Rung",
+    "SetAside",
     "Tenant",
 ]

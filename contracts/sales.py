@@ -50,6 +50,7 @@ class Rejection(StrEnum):
     FUTURE_DATE = "future_date"
     OTHER_TENANT = "other_tenant"
     MALFORMED = "malformed"
+    SET_ASIDE = "set_aside"
 
 
 class RejectedRow(Contract):
@@ -81,6 +82,14 @@ class ProductFault(Contract):
     examples: tuple[str, ...] = Field((), max_length=5, description="Where the first stand: file and row, or day.")
 
 
+class SetAside(Contract):
+    """A file of which nothing was taken, since too large a share of its rows is unusable."""
+
+    file: str
+    rows: int = Field(ge=1)
+    unusable: int = Field(ge=1, description="Rows without a usable date, product or quantity.")
+
+
 class ExtractionReport(Contract):
     """What became of every input row of one extraction.
 
@@ -104,6 +113,9 @@ class ExtractionReport(Contract):
     net_negative_days: Count = Field(0, description="Product days whose returns exceeded sales; set to 0.")
     rejected_by_reason: dict[Rejection, Count] = Field(default_factory=dict)
     examples: tuple[RejectedRow, ...] = Field((), description="At most 50 rejected rows.")
+    set_aside: tuple[SetAside, ...] = Field(
+        (), description="Files of which nothing was taken; their sound rows are rejected as `set_aside`."
+    )
     product_faults: tuple[ProductFault, ...] = Field(
         (), max_length=500, description="The counts above by product, the largest of each kind."
     )
@@ -117,6 +129,9 @@ class ExtractionReport(Contract):
     first_date: dt.date | None = None
     last_date: dt.date | None = None
     partial_last_day: dt.date | None = Field(None, description="A last day seen only in part: no origin.")
+    replaced_source: str | None = Field(
+        None, description="Where the sales came from before, if this extraction began anew from another place."
+    )
 
     @model_validator(mode="after")
     def _counts_add_up(self) -> Self:

@@ -5,10 +5,9 @@ nothing with it but its task. Workers are spawned, never forked (the parent has 
 one thread each, leave Ctrl-C to the parent, and end themselves and what they have started when the
 parent is gone.
 
-A task and its result travel through a pipe: keep them small. Give large shared data as a file, whose
-path an initializer reads once a worker, or as arrays in each task where the pieces differ anyway.
-Functions, tasks, results and initializers must be importable by name: no lambdas, no closures, and
-nothing that is defined in a script, since workers do not import the main module.
+A task and its result travel through a pipe: keep them small, and give each task only the arrays that it needs.
+Functions, tasks and results must be importable by name: no lambdas, no closures, and nothing that is
+defined in a script, since workers do not import the main module.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ R = TypeVar("R")
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 START_SECONDS = 120
-"""Workers that are not ready by then, imports and initializer included, never will be."""
+"""Workers that are not ready by then, imports included, never will be."""
 
 SILENT_EXIT = 1_000
 """Stands for exit code 0, which Pebble takes for a worker that was asked to end."""
@@ -82,8 +81,6 @@ def map_unordered(
     *,
     workers: int,
     timeout: float,
-    initializer: Callable[..., None] | None = None,
-    initargs: tuple[Any, ...] = (),
 ) -> Iterator[Outcome[T, R]]:
     """Yield each task's outcome as it finishes; a task is tried once, and spoils no other.
 
@@ -95,21 +92,19 @@ def map_unordered(
         tasks: taken lazily, in the caller's thread; the first ones start first.
         workers: processes; 0 runs everything here, without a time limit, for tests and debugging.
         timeout: seconds that one task may run before its worker is ended.
-        initializer: called once in each worker with `initargs`, before its first task.
-        initargs: small; see the module's notes for large data.
 
     Yields:
         An outcome whose error is what the task raised, TaskTimeoutError, WorkerDiedError (its process
         ended under it), or ComputeError (the task, its value or its error could not be sent).
 
     Raises:
-        ComputeError: a worker could not start: the initializer failed, or a module cannot be imported.
+        ComputeError: no worker could start: a module cannot be imported, or memory is short.
     """
     if workers == 0:
-        yield from _inline(function, tasks, partial(initializer, *initargs) if initializer else None)
+        yield from _inline(function, tasks)
         return
     source = iter(tasks)
-    crew: _Crew[T, R] = _Crew(workers, partial(_timed, function), timeout, (initializer, initargs))
+    crew: _Crew[T, R] = _Crew(workers, partial(_timed, function), timeout)
     try:
         crew.add(islice(source, 2 * workers))
         while crew.open:
@@ -119,11 +114,7 @@ def map_unordered(
         crew.stop()
 
 
-def _inline(
-    function: Callable[[T], R], tasks: Iterable[T], initializer: Callable[[], None] | None
-) -> Iterator[Outcome[T, R]]:
-    if initializer:
-        initializer()
+def _inline(function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[Outcome[T, R]]:
     for task in tasks:
         begun = time.perf_counter()
         try:
@@ -140,10 +131,10 @@ class _Crew(Generic[T, R]):
     lost workers are replaced in the caller's thread, since a pool cannot be ended from within.
     """
 
-    def __init__(self, limit: int, work: Callable[[T], _Report[R]], timeout: float, begin: tuple[Any, ...]) -> None:
+    def __init__(self, limit: int, work: Callable[[T], _Report[R]], timeout: float) -> None:
         self.open = 0
         """Tasks that were added and whose outcome was not fetched."""
-        self._limit, self._work, self._timeout, self._begin = limit, work, timeout, begin
+        self._limit, self._work, self._timeout = limit, work, timeout
         self._ready: deque[T] = deque()
         self._idle: list[_Worker] = []
         self._crew: set[_Worker] = set()
@@ -191,7 +182,7 @@ class _Crew(Generic[T, R]):
         if self._false_starts >= FALSE_STARTS:
             raise ComputeError(
                 f"{FALSE_STARTS} workers in a row could not start; their own messages above say why "
-                f"(a failed initializer, a module that cannot be imported?); the last ended with {worker.end_text}"
+                f"(a module that cannot be imported, too little memory?); the last ended with {worker.end_text}"
             )
         self._crew.discard(worker)
         worker.end()
@@ -199,7 +190,7 @@ class _Crew(Generic[T, R]):
             self._hire()
 
     def _hire(self) -> None:
-        worker = _Worker(self._begin)
+        worker = _Worker()
         self._crew.add(worker)
         worker.ready.add_done_callback(partial(self._joined, worker))
 
@@ -245,11 +236,11 @@ class _Crew(Generic[T, R]):
 
 
 class _Worker:
-    """A pool of one process. `ready` is done when its initializer has run, or the process has ended."""
+    """A pool of one process. `ready` is done when that has made itself a worker, or has ended."""
 
-    def __init__(self, begin: tuple[Any, ...]) -> None:
+    def __init__(self) -> None:
         self._context = _Context()
-        self.pool = ProcessPool(max_workers=1, initializer=_start, initargs=begin, context=self._context)
+        self.pool = ProcessPool(max_workers=1, initializer=_start, context=self._context)
         self.ready: ProcessFuture[None] = self.pool.schedule(_report_in)
 
     @property
@@ -327,13 +318,11 @@ def _report_in() -> None:
     """The first task of every worker: it is done when the worker is ready."""
 
 
-def _start(initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
+def _start() -> None:
     """Make a new process a worker: the head of its own group, which ends when the parent does."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, _end_group)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if initializer:
-        initializer(*initargs)
 
 
 def _end_with_parent() -> None:

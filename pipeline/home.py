@@ -54,6 +54,20 @@ class Home:
         return self.root / "reports" / f"{tenant_id}.html"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where they are not there yet.
+
+    Raises:
+        StorageError: it cannot be made; says why.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"the folder {folder} cannot be made: {error.strerror or error}; choose another PIPELINE_HOME, or make it"
+        ) from error
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path`: readers see the old file or the whole new one, never a part.
 

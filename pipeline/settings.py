@@ -17,7 +17,7 @@ Seasonality = Literal["auto", "true", "false"]
 class Settings(BaseSettings):
     """The pipeline's settings, read from the environment once per process."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True)
 
     pipeline_home: Path = Field(Path("var"), description="Folder that holds everything that is written.")
 

@@ -16,6 +16,7 @@ from pipeline.engine.panel import Outlook, Panel
 from pipeline.errors import DataError
 from pipeline.home import Home
 from pipeline.sources.extract import load_report, load_sales
+from pipeline.tables import read_table
 
 DAYS_BEYOND = 14
 """Days after the horizon that a calendar reaches: the horizon's last days must know the holidays ahead of them."""
@@ -91,7 +92,7 @@ def load(home: Home, tenant: Tenant, horizon_days: int) -> TenantData:
     if not path.exists():
         raise DataError(f"tenant {tenant.id!r} has no calendar yet: materialize `calendar` first")
     origin = last_complete_day(home, tenant, daily)
-    sales, calendar = lay_out(daily, origin), pd.read_parquet(path)
+    sales, calendar = lay_out(daily, origin), read_table(path, "the calendar")
     _refuse_short(tenant, calendar["date"], sales.dates[0], origin + pd.Timedelta(days=horizon_days))
     return TenantData(tenant, sales, to_outlook(usable_ahead(tenant, calendar), sales.products), origin)
 

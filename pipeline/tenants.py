@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 import unicodedata
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +18,7 @@ from contracts.base import TenantId
 from pipeline.errors import TenantError, UnknownCountryError
 from pipeline.home import Home, write_atomically
 from pipeline.keys import slug
+from pipeline.places import absolute, redacted, without_login, without_query
 
 _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
 _LONGEST_ID = 63
@@ -48,15 +49,25 @@ _CAPITALS = {
 }
 
 
-def list_tenants(home: Home) -> list[Tenant]:
-    """Return every tenant, in order of id.
+class Tenants(NamedTuple):
+    """Every tenant in order of id, and by id what is wrong with the files that cannot be used."""
 
-    Raises:
-        TenantError: a file is broken; names the file, the field, the value and the rule.
+    usable: list[Tenant]
+    broken: dict[str, TenantError]
+
+
+def list_tenants(home: Home) -> Tenants:
+    """Return every tenant; a broken file stands in nobody's way.
+
+    An error names the file, the field, the value and the rule.
     """
-    if not home.tenants.is_dir():
-        return []
-    return [_read(path) for path in sorted(home.tenants.glob("*.toml"))]
+    found = Tenants([], {})
+    for tenant_id in tenant_ids(home):
+        try:
+            found.usable.append(load_tenant(home, tenant_id))
+        except TenantError as error:
+            found.broken[tenant_id] = error
+    return found
 
 
 def tenant_ids(home: Home) -> list[str]:
@@ -115,11 +126,13 @@ def infer_tenant_id(path: str, named: Iterable[str] = ()) -> str:
     """
     ids = sorted({slugged(name) for name in named} - {""})
     if len(ids) > 1:
-        raise TenantError(f"{path!r} holds the sales of several tenants, {', '.join(ids)}: choose one with --tenant")
+        raise TenantError(
+            f"{redacted(path)!r} holds the sales of several tenants, {', '.join(ids)}: choose one with --tenant"
+        )
     candidates = ids or [_plain_slug(stem) for stem in _stems(path)]
     found = next((candidate for candidate in candidates if candidate and candidate != "sales"), None)
     if found is None and "sales" not in candidates:
-        raise TenantError(f"no tenant id can be made of the path {path!r}: give one with --tenant")
+        raise TenantError(f"no tenant id can be made of the path {redacted(path)!r}: give one with --tenant")
     return found or "sales"
 
 
@@ -156,6 +169,8 @@ def _path(home: Home, tenant_id: str) -> Path:
 def _read(path: Path) -> Tenant:
     try:
         tenant = Tenant.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise TenantError(f"tenant file {path} cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TenantError(f"tenant file {path} is not TOML: {error}") from error
     except ValidationError as error:
@@ -173,7 +188,7 @@ def _faults(error: ValidationError) -> str:
 
 
 def _shown(value: object) -> str:
-    return "{...}" if isinstance(value, dict) else repr(value)
+    return "{...}" if isinstance(value, dict) else redacted(repr(value))
 
 
 def _anchored(tenant: Tenant) -> Tenant:
@@ -185,15 +200,9 @@ def _anchored(tenant: Tenant) -> Tenant:
     return tenant.model_copy(update=changes)
 
 
-def absolute(path: str) -> str:
-    """Return a local path made absolute; a URL as it is."""
-    is_url = "://" in path or "::" in path
-    return path if is_url else os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 (globs are no paths)
-
-
 def _stems(path: str) -> list[str]:
     """The names that a path offers, the best first: the file's, then its folders' up to the first real one."""
-    local = path if "://" in path else os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111
-    parts = [part for part in PurePosixPath(local.split("://", 1)[-1]).parts if part not in ("/", "\\")]
+    place = without_query(without_login(absolute(path))).rpartition("://")[2]
+    parts = [part for part in PurePosixPath(place).parts if part not in ("/", "\\")]
     plain = [part for part in parts if not any(sign in part for sign in "*?[")]
     return [_SUFFIXES.sub("", part) for part in plain[::-1][:2]]

@@ -14,7 +14,6 @@ from pathlib import Path
 from pipeline.compute import THREAD_VARIABLES
 
 VARIABLES_AT_IMPORT = [os.environ.get(name) for name in THREAD_VARIABLES]
-_prepared: list[str] = []
 
 
 class TwoPartError(Exception):
@@ -47,20 +46,8 @@ def behave(kind: str) -> object:
     return _KINDS[kind.partition("-")[0]](kind)
 
 
-def prepare(path: str, word: str) -> None:
-    """Initializer: remember a word, and note down that it ran."""
-    _prepared.append(word)
-    with Path(path).open("a") as file:
-        file.write(f"{os.getpid()}\n")
-
-
-def prepared(_task: int) -> tuple[int, list[str]]:
-    """Return the worker's process id, and what its initializer remembered."""
-    return os.getpid(), _prepared
-
-
 def die_at_first(path: str) -> None:
-    """Initializer that is killed in the first process that runs it."""
+    """A worker's start that is killed in the first process that runs it."""
     if not Path(path).exists():
         Path(path).touch()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -71,8 +58,8 @@ def script_name(_task: int) -> str | None:
     return getattr(sys.modules.get("__mp_main__"), "__file__", None)
 
 
-def unprepared() -> None:
-    """Initializer that fails."""
+def fail_to_start() -> None:
+    """A worker's start that fails."""
     raise OSError("no such scratch folder")
 
 

@@ -13,7 +13,15 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LAYERS = (
     ("contracts",),
-    ("pipeline", "pipeline.errors", "pipeline.settings", "pipeline.keys", "pipeline.home", "pipeline.progress"),
+    (
+        "pipeline",
+        "pipeline.errors",
+        "pipeline.settings",
+        "pipeline.keys",
+        "pipeline.home",
+        "pipeline.places",
+        "pipeline.progress",
+    ),
     (
         "pipeline.engine",
         "pipeline.registry",

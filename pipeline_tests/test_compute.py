@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -270,34 +271,18 @@ def test_a_parent_that_ends_with_the_map_open_ends_it(tmp_path: Path) -> None:
     assert all(_gone(process) for process in _processes(notes, 1))
 
 
-def test_the_initializer_runs_once_in_each_worker(tmp_path: Path) -> None:
-    """Every worker is prepared before its first task, with the arguments given."""
-    notes = tmp_path / "notes"
-    found = list(
-        map_unordered(
-            tasks.prepared, range(20), workers=2, timeout=20, initializer=tasks.prepare, initargs=(str(notes), "word")
-        )
-    )
-    processes = [process for outcome in found for process, words in [outcome.value or (0, [])] if words == ["word"]]
-    noted = [int(line) for line in notes.read_text().split()]
-    assert len(processes) == 20
-    assert set(processes) <= set(noted)
-    assert len(noted) == len(set(noted)) <= 2
-
-
 @pytest.mark.filterwarnings("default")
-def test_an_initializer_that_fails_ends_the_map() -> None:
+def test_workers_that_cannot_start_end_the_map(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no worker can start, the map says so and does not try for ever."""
+    monkeypatch.setattr(compute, "_start", tasks.fail_to_start)
     with pytest.raises(ComputeError, match=r"3 workers in a row could not start.*exit code 1"):
-        list(map_unordered(tasks.square, range(5), workers=2, timeout=20, initializer=tasks.unprepared))
+        list(map_unordered(tasks.square, range(5), workers=2, timeout=20))
 
 
-def test_a_worker_that_dies_at_its_start_is_replaced(tmp_path: Path) -> None:
+def test_a_worker_that_dies_at_its_start_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One start that fails, for want of memory perhaps, costs no task."""
-    first = (str(tmp_path / "first"),)
-    outcomes = map_unordered(
-        tasks.square, range(6), workers=2, timeout=20, initializer=tasks.die_at_first, initargs=first
-    )
+    monkeypatch.setattr(compute, "_start", partial(tasks.die_at_first, str(tmp_path / "first")))
+    outcomes = map_unordered(tasks.square, range(6), workers=2, timeout=20)
     assert sorted(outcome.value or 0 for outcome in outcomes) == [0, 1, 4, 9, 16, 25]
 
 
@@ -312,10 +297,11 @@ def test_workers_do_not_import_the_main_script(tmp_path: Path) -> None:
 
 
 def test_workers_that_never_get_ready_end_the_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An initializer that hangs is an error after a while, not a map that waits for ever."""
+    """A start that hangs is an error after a while, not a map that waits for ever."""
+    monkeypatch.setattr(compute, "_start", partial(time.sleep, 600))
     monkeypatch.setattr(compute, "START_SECONDS", 0.5)
     with pytest.raises(ComputeError, match=r"no worker was ready within 0\.5 s"):
-        list(map_unordered(tasks.square, [1], workers=1, timeout=20, initializer=time.sleep, initargs=(600,)))
+        list(map_unordered(tasks.square, [1], workers=1, timeout=20))
 
 
 def test_a_fault_of_the_source_reaches_the_caller() -> None:
@@ -329,18 +315,9 @@ def test_a_fault_of_the_source_reaches_the_caller() -> None:
         list(map_unordered(tasks.square, source(), workers=1, timeout=20))
 
 
-def test_no_workers_means_here(tmp_path: Path) -> None:
+def test_no_workers_means_here() -> None:
     """With 0 workers everything runs in this process, with the same outcomes."""
-    outcomes = list(
-        map_unordered(
-            tasks.process,
-            range(3),
-            workers=0,
-            timeout=1,
-            initializer=tasks.prepare,
-            initargs=(str(tmp_path / "n"), "w"),
-        )
-    )
+    outcomes = list(map_unordered(tasks.process, range(3), workers=0, timeout=1))
     assert [outcome.value for outcome in outcomes] == [os.getpid()] * 3
     [outcome] = map_unordered(tasks.behave, ["raise-1"], workers=0, timeout=1)
     assert isinstance(outcome, Outcome)

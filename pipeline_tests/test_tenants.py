@@ -65,15 +65,15 @@ def test_a_tenant_comes_back_as_it_was_saved(home: Home, given: Tenant) -> None:
     """Every field survives the TOML file, which lies under the tenant's id."""
     assert save_tenant(home, given) == home.tenants / f"{given.id}.toml"
     assert load_tenant(home, given.id) == given
-    assert list_tenants(home) == [given]
+    assert list_tenants(home) == ([given], {})
 
 
 def test_tenants_are_listed_in_order(home: Home) -> None:
     """The list is in order of id, and empty where there is no folder yet."""
-    assert list_tenants(home) == []
+    assert list_tenants(home) == ([], {})
     for name in ("b", "c", "a"):
         save_tenant(home, tenant(name))
-    assert [found.id for found in list_tenants(home)] == ["a", "b", "c"]
+    assert [found.id for found in list_tenants(home).usable] == ["a", "b", "c"]
 
 
 def test_relative_paths_become_absolute(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,6 +87,8 @@ def test_relative_paths_become_absolute(home: Home, tmp_path: Path, monkeypatch:
     assert found.covariates.path == f"{tmp_path}/w.csv"
     save_tenant(home, tenant(path="memory://sales/*.csv"), replace=True)
     assert load_tenant(home, "shop").source.path == "memory://sales/*.csv"
+    save_tenant(home, tenant(path="zip://a.csv::b.zip"), replace=True)
+    assert load_tenant(home, "shop").source.path == "zip://a.csv::b.zip"
     save_tenant(home, tenant(path="~/sales.csv"), replace=True)
     assert load_tenant(home, "shop").source.path == os.path.expanduser("~/sales.csv")  # noqa: PTH111
 
@@ -134,12 +136,14 @@ GOOD = 'id = "shop"\nname = "Shop"\ncountry = "ES"\ntimezone = "Europe/Madrid"\n
     ],
 )
 def test_a_broken_file_names_field_value_and_rule(home: Home, text: str, said: str) -> None:
-    """A broken file stops the listing with its path, the field, the value and the rule."""
-    home.tenants.mkdir(parents=True)
+    """A broken file is an error with its path, the field, the value and the rule; it hides no other tenant."""
+    save_tenant(home, tenant("sound"))
     (home.tenants / "shop.toml").write_text(text, encoding="utf-8")
-    for read in (lambda: list_tenants(home), lambda: load_tenant(home, "shop")):
-        with pytest.raises(TenantError, match=rf"(?s)shop\.toml.*{said}"):
-            read()
+    with pytest.raises(TenantError, match=rf"(?s)shop\.toml.*{said}") as caught:
+        load_tenant(home, "shop")
+    usable, broken = list_tenants(home)
+    assert [found.id for found in usable] == ["sound"]
+    assert {name: str(error) for name, error in broken.items()} == {"shop": str(caught.value)}
 
 
 def test_a_file_that_is_no_text(home: Home) -> None:
@@ -147,7 +151,19 @@ def test_a_file_that_is_no_text(home: Home) -> None:
     home.tenants.mkdir(parents=True)
     (home.tenants / "shop.toml").write_bytes(b'id = "\xff"')
     with pytest.raises(TenantError, match="is not TOML"):
-        list_tenants(home)
+        load_tenant(home, "shop")
+
+
+def test_a_file_that_cannot_be_read(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that the system does not let us read is a TenantError with its path."""
+    save_tenant(home, tenant())
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(TenantError, match=r"shop\.toml cannot be read: Permission denied"):
+        load_tenant(home, "shop")
 
 
 @pytest.mark.parametrize(
@@ -161,12 +177,26 @@ def test_a_file_that_is_no_text(home: Home) -> None:
         ("/sales/sales.parquet", (), "sales"),
         ("s3://bucket/till/sales.parquet", (), "till"),
         ("memory://corner.csv", (), "corner"),
+        ("sftp://bob:s3cret@shop.example/sales.csv", (), "shop-example"),
+        ("sftp://bob:s3/cr@et@shop.example/sales.csv", (), "shop-example"),
+        ("https://shop.example/till.csv?X-Amz-Signature=s3cret&b=/c", (), "till"),
+        ("zip://sales.csv::https://bob:s3cret@shop.example/north.zip", (), "north-zip"),
+        ("s3://bucket/till/202?.csv", (), "till"),
         ("/x/sales.csv", ("Corner Shop", "corner shop", ""), "corner-shop"),
     ],
 )
 def test_an_id_is_inferred(path: str, named: tuple[str, ...], expected: str) -> None:
     """The one tenant that a file names, else the file's name, else its folder's."""
     assert infer_tenant_id(path, named) == expected
+
+
+@pytest.mark.parametrize("named", [(), ("a", "b")])
+def test_messages_about_paths_hold_no_secret(named: tuple[str, ...]) -> None:
+    """A path that no id can be made of, or that holds several tenants, is named without login and signature."""
+    with pytest.raises(TenantError) as caught:
+        infer_tenant_id("sftp://bob:s3cret@*/*?sig=s3cret", named)
+    assert "s3cret" not in str(caught.value)
+    assert "sftp://*/*" in str(caught.value)
 
 
 def test_several_tenants_need_a_choice() -> None:

@@ -3,35 +3,72 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
 from typing import Any
 
 import dagster as dg
+from filelock import FileLock
+from sqlalchemy.exc import DBAPIError
 
+from pipeline import errors
+from pipeline.errors import ConfigurationError, PipelineError, StorageError
 from pipeline.installation import Installation
 from pipeline.tenants import tenant_ids
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 PARTITIONS = "tenants"
+OURS = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, PipelineError)}
+"""Names of the errors whose text says what was wrong; what they were raised from says less."""
 HOST_TAG, PROCESS_TAG = "pipeline/host", "pipeline/process"
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended; `errors` holds the root cause of each failed step."""
+    """How a run ended.
+
+    `errors` holds the cause of each failed step: our own error, else the root of it. `failed_checks` holds what
+    the asset checks of severity error found.
+    """
 
     run_id: str
     success: bool
     errors: tuple[str, ...]
+    failed_checks: tuple[str, ...] = ()
+
+
+@contextmanager
+def opened_instance() -> Iterator[dg.DagsterInstance]:
+    """Open the Dagster instance of DAGSTER_HOME; several processes may create it at the same time.
+
+    Raises:
+        ConfigurationError: DAGSTER_HOME, or what its file dagster.yaml says, cannot be used.
+        StorageError: its databases are damaged, or the disk is full.
+    """
+    folder = os.environ["DAGSTER_HOME"]
+    try:
+        with FileLock(Path(folder) / "opening.lock"):
+            instance = dg.DagsterInstance.get()
+        with instance:
+            yield instance
+    except (dg.DagsterInvariantViolationError, dg.DagsterInvalidConfigError) as error:
+        raise ConfigurationError(f"DAGSTER_HOME = {folder!r} cannot be used: {error}") from error
+    except (DBAPIError, sqlite3.Error, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise StorageError(
+            f"Dagster's history in {folder!r} cannot be read or written: {cause}; make room on the disk, or move the "
+            f"damaged file away: sales, models and forecasts do not lie there"
+        ) from error
 
 
 def register_tenants(installation: Installation) -> list[str]:
     """Make every tenant a partition, and return their ids."""
     known = tenant_ids(installation.home)
-    with dg.DagsterInstance.get() as instance:
+    with opened_instance() as instance:
         new = set(known) - set(instance.get_dynamic_partitions(PARTITIONS))
         if new:
             instance.add_dynamic_partitions(PARTITIONS, sorted(new))
@@ -42,7 +79,7 @@ def run_job(tenant_id: str, job: str = "train_and_forecast", config: Mapping[str
     """Run a job for one tenant in this process, and wait for its end."""
     from pipeline.definitions import defs
 
-    with dg.DagsterInstance.get() as instance:
+    with opened_instance() as instance:
         close_dead_runs(instance, tenant_id)
         result = (
             defs()
@@ -60,7 +97,8 @@ def run_job(tenant_id: str, job: str = "train_and_forecast", config: Mapping[str
                 },
             )
         )
-    return RunResult(result.run_id, result.success, tuple(_errors(result.all_events)))
+    events = result.all_events
+    return RunResult(result.run_id, result.success, tuple(_errors(events)), tuple(_failed_checks(events)))
 
 
 def close_dead_runs(instance: dg.DagsterInstance, tenant_id: str) -> None:
@@ -79,11 +117,26 @@ def _errors(events: Sequence[dg.DagsterEvent]) -> list[str]:
     for event in events:
         if event.is_step_failure:
             error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
+            while error is not None and error.cause is not None and error.cls_name not in OURS:
                 error = error.cause
-            if error is not None:
+            # A check that blocked the run tells its findings itself.
+            if error is not None and error.cls_name != "DagsterAssetCheckFailedError":
                 found.append(f"{event.step_key}: {_said(error.message)}")
     return found
+
+
+def _failed_checks(events: Sequence[dg.DagsterEvent]) -> list[str]:
+    checks = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    return [
+        f"{check.asset_key.to_user_string()}: {check.check_name}{' (blocking)' if check.blocking else ''}: "
+        f"{check.description}"
+        for check in checks
+        if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
+    ]
 
 
 def _said(message: str) -> str:

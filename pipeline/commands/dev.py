@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -29,4 +30,6 @@ def dev(
     typer.echo(f"{len(known)} tenants in {installation.home.root}; the UI will be at http://{host}:{port}")
     where = ["-w", str(WORKSPACE)] if WORKSPACE.exists() else ["-m", "pipeline.definitions"]
     command = [sys.executable, "-m", "dagster", "dev", *where, "--host", host, "--port", str(port)]
+    # A script's background jobs are started with SIGINT ignored; Dagster ends its own processes with it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, arguments checked by their types

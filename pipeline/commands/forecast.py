@@ -26,11 +26,15 @@ def show_(
 
     Example: pipeline forecast show --tenant my-bakery --date 2024-07-19
     """
-    from pipeline.tables import read_table, records
+    from pipeline.forecasting.stale import last_forecasts
+    from pipeline.tables import records
 
     installation = prepared()
     tenant_id = one_tenant(installation, tenant)
-    frame = read_table(installation.home.table(tenant_id, "forecasts"), "the forecasts")
+    path = installation.home.table(tenant_id, "forecasts")
+    frame = last_forecasts(path)
+    if frame is None:
+        raise DataError(f"the forecasts: {path} is not there yet; run the pipeline for this tenant first")
     if frame.empty:
         raise DataError(f"{tenant_id} has no product that still sells: nothing is forecast")
     frame["date"] = frame["date"].astype(str)
@@ -46,6 +50,9 @@ def show_(
         day = _day(date) if date else frame["date"].min()
         chosen = frame[frame["date"] == day].sort_values("y_hat", ascending=False)
         title = f"{tenant_id} on {dt.date.fromisoformat(day):%A %d %B %Y}, from sales up to {frame['origin'].iloc[0]}"
+    if chosen.empty:
+        days = frame["date"]
+        raise ConfigurationError(f"nothing is forecast for {date}; the days are {days.min()} to {days.max()}")
     if as_json:
         typer.echo(chosen.to_json(orient="records", date_format="iso", force_ascii=False, indent=2))
         return
@@ -61,7 +68,7 @@ def show_(
         }
         for row in records(chosen)
     ]
-    show(rows, False, title, right=("expected", "low", "high"), empty="no forecast for that day")
+    show(rows, False, title, right=("expected", "low", "high"))
 
 
 def _day(text: str) -> str:

@@ -14,6 +14,7 @@ from pipeline.commands.dagster_runs import RunResult
 from pipeline.commands.shared import show
 from pipeline.errors import DataError
 from pipeline.installation import Installation
+from pipeline.places import redacted
 from pipeline.tables import read_table
 
 __all__ = ["RunResult", "show_results"]
@@ -28,6 +29,8 @@ def show_results(installation: Installation, results: Mapping[str, RunResult], a
     for tenant_id, result in results.items():
         for error in result.errors:
             typer.secho(f"{tenant_id}: {error}", fg=typer.colors.RED, err=True)
+        for check in result.failed_checks:
+            typer.secho(f"{tenant_id}: check failed: {check}", fg=typer.colors.YELLOW, err=True)
     if not as_json and any(result.success for result in results.values()):
         _where(installation, [tenant_id for tenant_id, result in results.items() if result.success])
 
@@ -46,16 +49,14 @@ def _row(installation: Installation, tenant_id: str, result: RunResult) -> dict[
 
 
 def _errors(installation: Installation, tenant_id: str) -> tuple[float | None, float | None]:
-    from pipeline.engine.metrics import measure
+    from pipeline.training.evaluation import measured
 
     try:
         frame = read_table(installation.home.table(tenant_id, "evaluation"), "the evaluation")
     except DataError:
         return None, None  # a tenant with too little history has no evaluation
-    if frame.empty:
-        return None, None
-    actual = frame["actual"].to_numpy(float)
-    return tuple(measure(actual, frame[name].to_numpy(float)).wape for name in ("y_hat", "seasonal_naive"))  # type: ignore[return-value]
+    model, naive = measured(frame)
+    return model.wape, naive.wape
 
 
 def _where(installation: Installation, tenants: list[str]) -> None:
@@ -63,7 +64,7 @@ def _where(installation: Installation, tenants: list[str]) -> None:
     whose = first if len(tenants) == 1 else "TENANT"
     lines = {
         "forecasts": home.table(whose, "forecasts"),
-        "models": installation.settings.model_storage_path or home.models,
+        "models": redacted(str(installation.settings.model_storage_path or home.models)),
         "reports": home.report(whose),
     }
     for name, place in lines.items():

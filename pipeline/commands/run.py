@@ -41,6 +41,7 @@ def run(
     # One job at a time has the whole machine; under the daemon, jobs share it.
     os.environ.setdefault("WORKERS", str(len(os.sched_getaffinity(0))))
     installation = prepared()
+    broken: dict[str, outcome.RunResult] = {}
     if sales is not None:
         if country is None:
             raise ConfigurationError("--sales needs --country, two capitals such as ES, for the public holidays")
@@ -58,8 +59,8 @@ def run(
             timezone=timezone,
             date_format=date_format,
         )
-        wanted = _known_tenants(installation, tenant)
-    results = run_tenants(installation, wanted, quiet=as_json)
+        wanted, broken = _known_tenants(installation, tenant)
+    results = {**run_tenants(installation, wanted, quiet=as_json), **broken}
     outcome.show_results(installation, results, as_json)
     if not all(result.success for result in results.values()):
         raise typer.Exit(1)
@@ -104,15 +105,16 @@ def _saved(installation: Installation, tenant: Tenant) -> Tenant:
     return tenant
 
 
-def _known_tenants(installation: Installation, tenant_id: str | None) -> list[str]:
-    """The tenants to run; without any, the sample tenants are written first."""
+def _known_tenants(installation: Installation, tenant_id: str | None) -> tuple[list[str], dict[str, outcome.RunResult]]:
+    """The tenants to run, and those whose files are broken; without any, the sample tenants are written first."""
     from pipeline.tenants import list_tenants, save_tenant
 
     if tenant_id is not None:
-        return [installation.tenant(tenant_id).id]
-    known = [tenant.id for tenant in list_tenants(installation.home)]
-    if known:
-        return known
+        return [installation.tenant(tenant_id).id], {}
+    usable, broken = list_tenants(installation.home)
+    if usable or broken:
+        failed = {name: outcome.RunResult("", False, (f"TenantError: {error}",)) for name, error in broken.items()}
+        return [tenant.id for tenant in usable], failed
     from pipeline.sample import write_sample
 
     typer.echo("No tenant yet: writing the sample tenants.", err=True)
@@ -122,7 +124,7 @@ def _known_tenants(installation: Installation, tenant_id: str | None) -> list[st
         raise StorageError(f"the sample could not be written to {installation.home.sample}: {error}") from error
     for tenant in sample.tenants:
         save_tenant(installation.home, tenant)
-    return [tenant.id for tenant in sample.tenants]
+    return [tenant.id for tenant in sample.tenants], {}
 
 
 def _refuse_alone(**options: str | None) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from pipeline.errors import ConfigurationError
-from pipeline.home import write_atomically
+from pipeline.home import make_folder, write_atomically
 from pipeline.installation import Installation
 from pipeline.settings import get_settings
 
@@ -44,7 +44,7 @@ def prepared() -> Installation:
     os.environ["PIPELINE_HOME"] = str(installation.home.root)
     if not os.environ.get("DAGSTER_HOME"):
         folder = installation.home.dagster
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         instance = folder / INSTANCE_FILE
         if not instance.exists():
             write_atomically(instance, _instance_template().read_bytes())

@@ -13,29 +13,36 @@ from contracts import ColumnMapping, CovariateSource, FileSource, Tenant
 from pipeline.commands.shared import AsJson, DateFormat, prepared, show
 from pipeline.errors import ConfigurationError, TenantError
 from pipeline.home import Home
+from pipeline.places import absolute, redacted, without_login
 
 app = typer.Typer(help="Add and list tenants: the businesses whose sales are forecast.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the tenants with their sources.
+    """List the tenants with their sources; a broken tenant file is named on stderr, with exit status 1.
 
     Example: pipeline tenants list --json
     """
     from pipeline.tenants import list_tenants
 
+    tenants = list_tenants(prepared().home)
     rows = [
         {
             "tenant": tenant.id,
             "name": tenant.name,
             "country": tenant.country if tenant.region is None else f"{tenant.country}-{tenant.region}",
             "time zone": tenant.timezone,
-            "sales": tenant.source.path,
+            "sales": redacted(tenant.source.path),
         }
-        for tenant in list_tenants(prepared().home)
+        for tenant in tenants.usable
     ]
-    show(rows, as_json, "Tenants", empty="no tenant yet; add one with `pipeline tenants add`, or try `pipeline run`")
+    nobody = "no tenant yet; add one with `pipeline tenants add`, or try `pipeline run`"
+    show(rows, as_json, "Tenants", empty="no tenant can be used" if tenants.broken else nobody)
+    for tenant_id, error in tenants.broken.items():
+        typer.secho(f"{tenant_id}: {type(error).__name__}: {error}", fg=typer.colors.RED, err=True)
+    if tenants.broken:
+        raise typer.Exit(1)
 
 
 @app.command("add")
@@ -98,6 +105,8 @@ def make_tenant(described: Described, home: Home | None = None) -> Tenant:
     from pipeline.sources.holidays import public_holidays
     from pipeline.tenants import default_timezone, infer_tenant_id
 
+    if not described.sales:
+        raise ConfigurationError("--sales is empty; give a file, a folder, a glob or a URL")
     country = described.country.strip().upper()
     today = dt.datetime.now(dt.UTC).date()
     public_holidays(country, described.region, today, today)
@@ -107,7 +116,8 @@ def make_tenant(described: Described, home: Home | None = None) -> Tenant:
     named = tenants_named(FileSource(path=described.sales, **given))
     if described.tenant is None and len(named) > 1:
         shown = ", ".join([*named[:5], *(["..."] if len(named) > 5 else [])])
-        raise ConfigurationError(f"{described.sales} holds {len(named)} tenants ({shown}): say which with --tenant")
+        place = redacted(described.sales)
+        raise ConfigurationError(f"{place} holds {len(named)} tenants ({shown}): say which with --tenant")
     tenant_id = described.tenant or infer_tenant_id(described.sales, named)
     known = _known(home, tenant_id)
     if known and described.tenant is None:
@@ -131,12 +141,10 @@ def _known(home: Home | None, tenant_id: str) -> Tenant | None:
 
 def _refuse_another_place(known: Tenant, sales: str) -> None:
     """Two businesses may call their files alike; their sales must not become one tenant's."""
-    from pipeline.tenants import absolute
-
-    if absolute(sales) != known.source.path:
+    if without_login(absolute(sales)) != without_login(known.source.path):
         raise ConfigurationError(
-            f"tenant {known.id!r} already reads {known.source.path}; if {sales} is another business, name it with "
-            f"--tenant, and if its files have moved, say so with --tenant {known.id}"
+            f"tenant {known.id!r} already reads {redacted(known.source.path)}; if {redacted(sales)} is another "
+            f"business, name it with --tenant, and if its files have moved, say so with --tenant {known.id}"
         )
 
 
@@ -144,7 +152,7 @@ def _faults(error: ValidationError) -> Iterator[str]:
     """Each fault with its field and value; one of the tenant as a whole has neither."""
     for fault in error.errors():
         field = ".".join(map(str, fault["loc"]))
-        yield f"{field} = {fault['input']!r}: {fault['msg']}" if field else fault["msg"]
+        yield redacted(f"{field} = {fault['input']!r}: {fault['msg']}" if field else fault["msg"])
 
 
 def parse_mapping(text: str | None) -> ColumnMapping:

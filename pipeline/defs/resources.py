@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
@@ -22,7 +24,7 @@ class InstallationResource(dg.ConfigurableResource):  # type: ignore[type-arg]  
         if self._opened is None:
             settings = get_settings()
             if self.pipeline_home is not None:
-                settings = settings.model_copy(update={"pipeline_home": self.pipeline_home})
+                settings = settings.model_copy(update={"pipeline_home": Path(self.pipeline_home)})
             self._opened = Installation(settings)
         return self._opened
 

@@ -9,12 +9,17 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from contracts import Contract
+
 PREVIEW_ROWS = 8
 
 
-def of_table(frame: pd.DataFrame, path: object, **further: Any) -> dict[str, Any]:
-    """Return the metadata of a stored table; `further` adds or replaces entries."""
-    columns = [dg.TableColumn(name=str(name), type=str(kind)) for name, kind in frame.dtypes.items()]
+def of_table(frame: pd.DataFrame, path: object, row: type[Contract] | None = None, /, **further: Any) -> dict[str, Any]:
+    """Return the metadata of a stored table; `row` describes its columns, `further` adds or replaces entries."""
+    told = {} if row is None else {name: field.description for name, field in row.model_fields.items()}
+    columns = [
+        dg.TableColumn(name=str(name), type=_kind(frame[name]), description=told.get(str(name))) for name in frame
+    ]
     return {
         "dagster/row_count": len(frame),
         "dagster/column_schema": dg.TableSchema(columns=columns),
@@ -37,6 +42,17 @@ def preview(frame: pd.DataFrame, rows: int = PREVIEW_ROWS) -> dg.TableMetadataVa
 def numbers(values: Mapping[str, float | int | None]) -> dict[str, float | int]:
     """Return the values that are known; charts want numbers, never blanks."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _kind(values: pd.Series[Any]) -> str:
+    """The type of a column, for readers: that of its values where pandas only knows objects."""
+    if values.dtype != object:
+        return str(values.dtype)
+    known = values.dropna()
+    if known.empty:
+        return "string"
+    kind = {dt.date: "date", bool: "bool"}.get(type(known.iloc[0]))
+    return kind or "string"
 
 
 def _plain(value: object) -> str | int | float | bool:

@@ -1,11 +1,14 @@
-"""Which coming days a product's shop will be closed, learnt from the days it was."""
+"""Which coming days a product's shop will be closed, learnt from the days it was.
+
+The shop's days count, not the product's: what was put on sale last week rests on the shop's next holiday, too.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from pipeline.engine.panel import Bools, Outlook, Panel, Status
+from pipeline.engine.panel import Bools, Outlook, Panel, Status, is_observed
 
 RECENT_WEEKS = 8
 """Weeks whose same weekdays decide about a weekday: long enough to be sure, short enough to follow a change."""
@@ -23,8 +26,8 @@ def closed_ahead(panel: Panel, outlook: Outlook, horizon: int) -> Bools:
     closed = np.zeros((len(panel.products), horizon), bool)
     if outlook.closed is not None:
         closed |= np.where(at >= 0, outlook.closed[at], False)
-    was_closed = panel.status == Status.CLOSED
-    counted = was_closed | panel.observed
+    was_closed = panel.shop_status == Status.CLOSED
+    counted = was_closed | is_observed(panel.shop_status)
     rest_days = _rest_days(panel, was_closed, counted)
     # A holiday that fell on a day of rest says nothing of the holiday.
     counted = counted & ~rest_days[:, panel.dates.dayofweek]

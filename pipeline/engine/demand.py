@@ -28,6 +28,13 @@ class Demand:
     """No sale in the last 90 observed days."""
     classes: tuple[DemandClass, ...]
 
+    def trainable(self, min_days: int) -> Bools:
+        """Return (n,): the products with enough days that are still sold; the others are neither fitted nor scored.
+
+        The zeros of a product that was given up would teach that what falls must vanish, and pass for errors of 0.
+        """
+        return np.asarray((self.data_days >= min_days) & ~self.discontinued)
+
 
 def understand(panel: Panel) -> Demand:
     """Return what each product's history up to the panel's last day says of its demand."""

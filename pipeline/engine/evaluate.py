@@ -15,7 +15,7 @@ import pandas as pd
 
 from contracts import DemandClass, IntervalBand, Metrics
 from pipeline.engine.closing import closed_ahead
-from pipeline.engine.combination import GATEKEEPER, combine
+from pipeline.engine.combination import EQUAL, GATEKEEPER, Weights, combine, learn
 from pipeline.engine.demand import RECENT_DAYS, understand
 from pipeline.engine.families import FAMILIES, FAULTS, Recipe
 from pipeline.engine.intervals import LEVELS, calibrate, product_scale, quantiles, spread
@@ -58,8 +58,12 @@ class OriginForecasts:
     squared: Floats
     classes: tuple[DemandClass, ...]
     faults: dict[tuple[str, str], str]
+    closed: Bools
+    """(n, h): days on which the shop was taken to be closed; they are forecast as 0, and surely so."""
     laid: Floats | None = None
     """(levels, n, h) quantiles, once they are calibrated on other origins."""
+    weights: Weights = EQUAL
+    """Of the voices in `combined`, learnt from other origins."""
 
     @cached_property
     def row(self) -> dict[str, int]:
@@ -81,13 +85,14 @@ class OriginForecasts:
             squared=self.squared[rows],
             classes=self.classes[rows],
             faults={where: text for where, text in self.faults.items() if where[0] == product},
+            closed=self.closed[rows],
             laid=None if self.laid is None else self.laid[:, rows],
         )
 
     @property
     def scaled_errors(self) -> Floats:
-        """(n, h) errors of the combination in units of their spread."""
-        return (self.actual - self.combined) / spread(self.scale, self.combined)
+        """(n, h) errors of the combination in units of their spread; NaN where not scored, and on closed days."""
+        return np.where(self.closed, np.nan, (self.actual - self.combined) / spread(self.scale, self.combined))
 
 
 def at_origin(task: Task) -> OriginForecasts:
@@ -99,7 +104,7 @@ def at_origin(task: Task) -> OriginForecasts:
     restricted = demand.zero_share > task.max_zero_share
     forecasts, faults = {}, {}
     for name in task.families:
-        able = np.ones(len(panel.products), bool) if name == GATEKEEPER else ~restricted
+        able = np.ones(len(panel.products), bool) if FAMILIES[name].intermittent else ~restricted
         made, failed = forecast_with(name, panel, able, task)
         forecasts[name] = np.where(closed & np.isfinite(made), 0.0, made)
         faults.update(failed)
@@ -115,6 +120,7 @@ def at_origin(task: Task) -> OriginForecasts:
         squared,
         demand.classes,
         faults,
+        closed,
     )
 
 
@@ -149,9 +155,9 @@ def _fit_and_predict(name: str, panel: Panel, task: Task) -> Floats:
 
 
 def _taking_part(panel: Panel, task: Task) -> Bools:
-    """Products with enough days; with `active_days`, days count from the first row, and recent sales are needed."""
+    """Products that are trainable; with `active_days`, days count from the first row, and recent sales are needed."""
     if not task.active_days:
-        return np.asarray(panel.observed.sum(axis=1) >= task.min_days)
+        return understand(panel).trainable(task.min_days)
     stop = len(panel.dates)
     sold = (task.sales.quantity[:, max(stop - RECENT_DAYS, 0) : stop] > 0).sum(axis=1)
     first = np.where(task.sales.present[:, :stop].any(axis=1), task.sales.present[:, :stop].argmax(axis=1), stop)
@@ -172,23 +178,40 @@ def _actual(task: Task, products: tuple[str, ...]) -> Floats:
     return actual
 
 
-def with_intervals(scored: Sequence[OriginForecasts], *, strictly_earlier: bool = False) -> list[OriginForecasts]:
-    """Return the origins with quantiles that no error of their own went into.
+def nested(scored: Sequence[OriginForecasts], *, strictly_earlier: bool = False) -> list[OriginForecasts]:
+    """Return the origins with weights and quantiles that no error of their own went into.
 
     Those of earlier origins are used alone where there are two at least, or `strictly_earlier` is asked
     for; the first origins otherwise leave themselves out.
     """
     ordered = sorted(scored, key=lambda one: one.origin)
-    done = []
-    for number, one in enumerate(ordered):
+    told: list[OriginForecasts] = []
+    strict: list[OriginForecasts] = []
+    for one in ordered:
         horizon = pd.Timedelta(days=one.combined.shape[1])
-        earlier = [other for other in ordered[:number] if other.origin + horizon <= one.origin]
-        if not strictly_earlier and len(earlier) < 2:
-            earlier = [other for other in ordered if other is not one]
-        bands = bands_of(earlier)
-        laid = quantiles(one.combined, one.scale, one.classes, bands)
-        done.append(replace(one, laid=np.where(np.isfinite(one.combined), laid, np.nan)))
-    return done
+        earlier = [other for other in strict if other.origin + horizon <= one.origin]
+        strict.append(_weighted(one, weights_of(earlier)))
+        if strictly_earlier or len(earlier) >= 2:
+            told.append(_with_quantiles(strict[-1], earlier))
+        else:
+            others = [other for other in ordered if other is not one]
+            weights = weights_of(others)
+            told.append(_with_quantiles(_weighted(one, weights), [_weighted(other, weights) for other in others]))
+    return told
+
+
+def _weighted(one: OriginForecasts, weights: Weights) -> OriginForecasts:
+    return replace(one, combined=combine(one.families, one.classes, weights), weights=weights, laid=None)
+
+
+def _with_quantiles(one: OriginForecasts, others: Sequence[OriginForecasts]) -> OriginForecasts:
+    laid = np.where(one.closed, 0.0, quantiles(one.combined, one.scale, one.classes, bands_of(others)))
+    return replace(one, laid=np.where(np.isfinite(one.combined), laid, np.nan))
+
+
+def weights_of(scored: Sequence[OriginForecasts]) -> Weights:
+    """Return the weights that the errors at these origins give."""
+    return learn((one.classes, one.actual, one.families) for one in scored)
 
 
 def bands_of(scored: Sequence[OriginForecasts]) -> dict[DemandClass | None, tuple[IntervalBand, ...]]:
@@ -202,7 +225,9 @@ def among(scored: Sequence[OriginForecasts], families: Collection[str]) -> list[
     for one in scored:
         left = {name: made for name, made in one.families.items() if name in families}
         changed = any(name not in families and name != GATEKEEPER for name in one.families)
-        found.append(replace(one, combined=combine(left), laid=None) if changed and left else one)
+        found.append(
+            replace(one, combined=combine(left, one.classes, one.weights), laid=None) if changed and left else one
+        )
     return found
 
 

@@ -7,7 +7,7 @@ later, cannot enter: the function is only handed what came before.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ HOLIDAY_CAP = 14.0
 TEMPORAL = (
     *(f"lag_{k}" for k in LAGS),
     *(f"mean_{k}" for k in WINDOWS),
+    "level",
     "deviation_28",
     "largest_28",
     "zero_share_28",
@@ -37,6 +38,15 @@ TEMPORAL = (
     "trend_7_28",
     "days_since_sale",
     "age_days",
+)
+IN_UNITS = (
+    *(f"lag_{k}" for k in LAGS),
+    *(f"mean_{k}" for k in WINDOWS),
+    "level",
+    "deviation_28",
+    "largest_28",
+    "smoothed",
+    "same_weekday_mean",
 )
 CONTEXTUAL = (
     "day_of_week",
@@ -145,11 +155,18 @@ def _temporal(past: Floats) -> Floats:
         weights = DECAY ** np.arange(month.shape[1] - 1, -1, -1)
         smoothed = (np.where(seen, month, 0.0) @ weights) / (seen @ weights)
         same = _mean(past[:, days - np.array([7 * k for k in range(1, SAME_WEEKDAYS + 1) if 7 * k <= days], int)])
-        columns = [*lags, *means.values(), deviation, largest, zeros, smoothed, same, same / means[28]]
+        level = _known(means[28], means[91], lambda: _mean(past))
+        columns = [*lags, *means.values(), level, deviation, largest, zeros, smoothed, same, same / means[28]]
         columns += [means[7] / means[28], _days_since_sale(past[:, -int(NO_SALE_CAP) :])]
     values = np.column_stack(columns)
     values[~np.isfinite(values)] = np.nan
     return values
+
+
+def _known(near: Floats, wider: Floats, widest: Callable[[], Floats]) -> Floats:
+    """(n,): the first of the three that is known; the last is only computed where it is needed."""
+    found = np.where(np.isfinite(near), near, wider)
+    return found if np.isfinite(found).all() else np.where(np.isfinite(found), found, widest())
 
 
 def _mean(block: Floats) -> Floats:

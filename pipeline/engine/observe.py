@@ -10,14 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from pipeline.engine.panel import Bools, Floats, Ints, Outlook, Panel, Status
+from pipeline.engine.labels import Label, label
+from pipeline.engine.panel import Bools, Floats, Ints, Outlook, Panel, Status, Statuses, is_observed
 from pipeline.errors import DataError
 
 SILENCE_UNITS = 10.0
 """Units on a usual day from which a shop's day without any sale is no chance: Poisson e^-10."""
+LONGEST_SILENCE_DAYS = 400
+"""Days without a row of the whole tenant after which its history begins anew: a mistyped year, or another life."""
 SEASON = 7
 NEIGHBOUR_WEEKS = 8
 MOSTLY = 0.5
@@ -28,9 +30,10 @@ class Ledgered:
     """Daily sales of n products as dense arrays over t days, before anything is concluded from them.
 
     `quantity` (n, t) units, 0 without a row; `present` (n, t) a row was there; `masked` (n, t) sold out
-    or not on sale. A shop is a location; the last one is the tenant as a whole, for products that several
-    locations sell: `shop` (n,) number of each product's; `shop_total` (shops, t) units of all its products;
-    `shop_reported` (shops, t) any row was there.
+    or not on sale; `unpriced` (n, t) a row of zero without a price; `priced` (t,) share of the rows up to
+    each day that have a price. A shop is a location; the last one is the tenant as a whole, for products
+    that several locations sell: `shop` names each product's; `shop_total` (shops, t) units of all its
+    products; `shop_reported` (shops, t) any row was there.
     """
 
     products: tuple[str, ...]
@@ -38,12 +41,14 @@ class Ledgered:
     quantity: Floats
     present: Bools
     masked: Bools
-    shop: Ints
+    unpriced: Bools
+    priced: Floats
+    shop: Label
     shop_total: Floats
     shop_reported: Bools
-    category: tuple[str | None, ...]
-    location: tuple[str | None, ...]
-    name: tuple[str | None, ...]
+    category: Label
+    location: Label
+    name: Label
 
 
 def lay_out(daily: pd.DataFrame, last: pd.Timestamp | None = None) -> Ledgered:
@@ -54,33 +59,48 @@ def lay_out(daily: pd.DataFrame, last: pd.Timestamp | None = None) -> Ledgered:
             `location_id, category, product_name, unit_price, sold_out, available`.
         last: last day of the axis; the table's last when None. Later rows are left out.
 
+    What lies before a silence of LONGEST_SILENCE_DAYS is left out; its products stay, without a day.
+
     Raises:
         DataError: the table has no row up to `last`.
     """
     rows = daily if last is None else daily[daily["date"] <= last]
     if rows.empty:
         raise DataError(f"no sales up to {'the end' if last is None else last.date()}: nothing can be forecast")
-    labels, products = pd.factorize(rows["product_id"], sort=True)
-    codes = labels.astype(np.int64)
+    codes, products = pd.factorize(rows["product_id"], sort=True)
+    recent = (rows["date"] >= _beginning(rows["date"])).to_numpy()
+    rows, codes = rows[recent], codes[recent]
     dates = pd.date_range(rows["date"].min(), last if last is not None else rows["date"].max(), freq="D")
-    column = (rows["date"] - dates[0]).dt.days.to_numpy(np.int64)
-    shape = (len(products), len(dates))
-    quantity, present, masked = np.zeros(shape), np.zeros(shape, bool), np.zeros(shape, bool)
-    np.add.at(quantity, (codes, column), rows["quantity"].to_numpy(float))
-    present[codes, column] = True
-    off_sale = _off_sale(rows)
-    masked[codes[off_sale], column[off_sale]] = True
+    column = (rows["date"] - dates[0]).dt.days.to_numpy()
+    at = _Cells(codes.astype(np.int64), column.astype(np.int64), (len(products), len(dates)))
+    location, category, name = (_texts(rows, of) for of in ("location_id", "category", "product_name"))
+    # Rows without a location are a shop, too: a till that names none, beside some that do.
+    place = location.where(location.notna(), "")
+    unpriced, priced = _prices(rows, at)
+    units = rows["quantity"].to_numpy(float)
+    total, reported = _shops(place, units, at)
     return Ledgered(
-        tuple(str(p) for p in products),
-        dates,
-        quantity,
-        present,
-        masked,
-        *_shops(rows, codes, column.astype(np.int64), shape),
-        category=_only_value(rows, codes, len(products), "category"),
-        location=_only_value(rows, codes, len(products), "location_id"),
-        name=_only_value(rows, codes, len(products), "product_name"),
+        products=tuple(str(p) for p in products),
+        dates=dates,
+        quantity=at.sums(units),
+        present=at.marks(),
+        masked=at.marks(_off_sale(rows)),
+        unpriced=unpriced,
+        priced=priced,
+        shop=label(place, at.row, at.column, at.shape),
+        shop_total=total,
+        shop_reported=reported,
+        category=label(category, at.row, at.column, at.shape),
+        location=label(location, at.row, at.column, at.shape),
+        name=label(name, at.row, at.column, at.shape),
     )
+
+
+def _beginning(dates: pd.Series[pd.Timestamp]) -> pd.Timestamp:
+    """The first day after the last long silence."""
+    days = np.sort(dates.unique())
+    long = np.flatnonzero(np.diff(days) > np.timedelta64(LONGEST_SILENCE_DAYS, "D"))
+    return pd.Timestamp(days[long[-1] + 1 if len(long) else 0])
 
 
 def observe(sales: Ledgered, outlook: Outlook, origin: pd.Timestamp | None = None) -> Panel:
@@ -92,47 +112,47 @@ def observe(sales: Ledgered, outlook: Outlook, origin: pd.Timestamp | None = Non
         origin: last day of the panel; the sales' last day when None.
     """
     stop = len(sales.dates) if origin is None else int(sales.dates.searchsorted(origin, side="right"))
-    cut = replace(
-        sales,
-        dates=sales.dates[:stop],
-        quantity=sales.quantity[:, :stop],
-        present=sales.present[:, :stop],
-        masked=sales.masked[:, :stop],
-        shop_total=sales.shop_total[:, :stop],
-        shop_reported=sales.shop_reported[:, :stop],
-    )
-    status = np.where(cut.quantity > 0, Status.SOLD, Status.ZERO).astype(np.int8)
-    for shop in np.unique(cut.shop):
-        _judge_silence(cut, outlook, int(shop), status)
-    status[cut.masked] = Status.MASKED
-    begun = np.cumsum(cut.present, axis=1) > 0
+    dates, quantity, last = sales.dates[:stop], sales.quantity[:, :stop], stop - 1
+    shops = np.array([_judge_silence(sales, outlook, shop, stop) for shop in range(len(sales.shop_total))])
+    # Without a shop of its own, -1, a product has the last one: the tenant as a whole.
+    shop_status = shops[sales.shop.codes_as_of(last)]
+    status = np.where(is_observed(shop_status), np.where(quantity > 0, Status.SOLD, Status.ZERO), shop_status)
+    status = status.astype(np.int8)
+    status[sales.masked[:, :stop]] = Status.MASKED
+    if sales.priced[last] > MOSTLY:
+        status[sales.unpriced[:, :stop]] = Status.MASKED
+    begun = np.cumsum(sales.present[:, :stop], axis=1) > 0
     status[~begun] = Status.BEFORE
-    observed = (status == Status.SOLD) | (status == Status.ZERO)
     return Panel(
-        cut.products,
-        cut.dates,
-        np.where(observed, cut.quantity, np.nan),
+        sales.products,
+        dates,
+        np.where(is_observed(status), quantity, np.nan),
         status,
-        cut.category,
-        cut.location,
-        cut.name,
+        sales.category.as_of(last),
+        sales.location.as_of(last),
+        sales.name.as_of(last),
+        shop_status,
     )
 
 
-def _judge_silence(sales: Ledgered, outlook: Outlook, shop: int, status: npt.NDArray[np.int8]) -> None:
-    """Mark the days on which a whole shop sold nothing, in place, for the products that belong to it."""
-    members, total = np.flatnonzero(sales.shop == shop), sales.shop_total[shop]
+def _judge_silence(sales: Ledgered, outlook: Outlook, shop: int, stop: int) -> Statuses:
+    """(stop,): what each day was for a whole shop; `SOLD` when it sold anything."""
+    total = sales.shop_total[shop, :stop]
     open_days = total > 0
+    status = np.where(open_days, Status.SOLD, Status.ZERO).astype(np.int8)
     if not open_days.any():
-        return
+        return status
+    opening = int(open_days.argmax())
     silent = ~open_days
-    silent[: int(open_days.argmax())] = False
-    status[members, : int(open_days.argmax())] = Status.BEFORE
+    silent[:opening] = False
+    status[:opening] = Status.BEFORE
     if np.median(total[open_days]) < SILENCE_UNITS:
-        return
-    closed = silent & (sales.shop_reported[shop] | _known_closed(outlook, sales.dates) | _weekday_closed(silent))
-    status[np.ix_(members, np.flatnonzero(silent & ~closed))] = Status.UNKNOWN
-    status[np.ix_(members, np.flatnonzero(closed))] = Status.CLOSED
+        return status
+    reported, known = sales.shop_reported[shop, :stop], _known_closed(outlook, sales.dates[:stop])
+    closed = silent & (reported | known | _weekday_closed(silent))
+    status[silent] = Status.UNKNOWN
+    status[closed] = Status.CLOSED
+    return status
 
 
 def _known_closed(outlook: Outlook, dates: pd.DatetimeIndex) -> Bools:
@@ -158,42 +178,53 @@ def _shift(values: Floats, by: int) -> Floats:
     return padded[start : start + len(values)]
 
 
-def _shops(rows: pd.DataFrame, codes: Ints, column: Ints, shape: tuple[int, int]) -> tuple[Ints, Floats, Bools]:
-    """(n,) shop of each product, (shops, t) units and (shops, t) rows of each shop, the whole tenant last."""
-    named = rows["location_id"] if "location_id" in rows else pd.Series(None, index=rows.index, dtype=object)
-    places, found = pd.factorize(named.astype(object).where(named.notna(), ""))
-    whole = len(found)
-    total, reported = np.zeros((whole + 1, shape[1])), np.zeros((whole + 1, shape[1]), bool)
-    units = rows["quantity"].to_numpy(float)
-    for place in (places, np.full(len(rows), whole)):
-        np.add.at(total, (place, column), units)
-        reported[place, column] = True
-    pairs = pd.DataFrame({"code": codes, "place": places}).drop_duplicates()
-    single = pairs[~pairs["code"].duplicated(keep=False)]
-    shop = np.full(shape[0], whole)
-    shop[single["code"]] = single["place"]
-    return shop.astype(np.int64), total, reported
+@dataclass(frozen=True)
+class _Cells:
+    """Where each of the table's rows lies in arrays of `shape`: (rows,) numbers of its row and its column."""
+
+    row: Ints
+    column: Ints
+    shape: tuple[int, int]
+
+    def sums(self, values: Floats) -> Floats:
+        """Return the sum of the rows' values in each cell."""
+        total = np.zeros(self.shape)
+        np.add.at(total, (self.row, self.column), values)
+        return total
+
+    def marks(self, chosen: Bools | slice = slice(None)) -> Bools:
+        """Return the cells that one of the chosen rows lies in."""
+        marked = np.zeros(self.shape, bool)
+        marked[self.row[chosen], self.column[chosen]] = True
+        return marked
+
+
+def _texts(rows: pd.DataFrame, column: str) -> pd.Series:
+    return rows[column].astype(object) if column in rows else pd.Series(None, index=rows.index, dtype=object)
+
+
+def _shops(places: pd.Series, units: Floats, at: _Cells) -> tuple[Floats, Bools]:
+    """(shops, t) units and (shops, t) rows of each place, the whole tenant last."""
+    number, found = pd.factorize(places)
+    by_place = replace(at, row=number, shape=(len(found), at.shape[1]))
+    total, reported = by_place.sums(units), by_place.marks()
+    return np.vstack([total, total.sum(axis=0)]), np.vstack([reported, reported.any(axis=0)])
+
+
+def _prices(rows: pd.DataFrame, at: _Cells) -> tuple[Bools, Floats]:
+    """(n, t) rows of zero without a price, and (t,) the share of the rows up to each day that have one."""
+    if "unit_price" not in rows:
+        return np.zeros(at.shape, bool), np.zeros(at.shape[1])
+    given = rows["unit_price"].notna().to_numpy(bool)
+    priced, all_rows = (np.bincount(at.column[part], minlength=at.shape[1]) for part in (given, slice(None)))
+    return at.marks(~given & (rows["quantity"] == 0).to_numpy(bool)), priced.cumsum() / all_rows.cumsum()
 
 
 def _off_sale(rows: pd.DataFrame) -> Bools:
-    """Rows of sold-out or unavailable days, or without a price where prices are given."""
+    """Rows of sold-out or unavailable days."""
     off = np.zeros(len(rows), bool)
     if "sold_out" in rows:
         off |= rows["sold_out"].fillna(value=False).to_numpy(bool)
     if "available" in rows:
         off |= ~rows["available"].fillna(value=True).to_numpy(bool)
-    if "unit_price" in rows and rows["unit_price"].notna().mean() > 0.5:
-        off |= (rows["unit_price"].isna() & (rows["quantity"] == 0)).to_numpy(bool)
     return off
-
-
-def _only_value(rows: pd.DataFrame, codes: Ints, n: int, column: str) -> tuple[str | None, ...]:
-    """A product's value in a column, None where it has none or several."""
-    found: list[str | None] = [None] * n
-    if column not in rows:
-        return tuple(found)
-    pairs = pd.DataFrame({"code": codes, "value": rows[column].to_numpy()}).dropna().drop_duplicates()
-    single = pairs[~pairs["code"].duplicated(keep=False)]
-    for code, value in zip(single["code"], single["value"], strict=True):
-        found[code] = str(value)
-    return tuple(found)

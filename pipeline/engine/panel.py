@@ -16,6 +16,7 @@ from pipeline.errors import EngineError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Statuses = npt.NDArray[np.int8]
 
 
 class Status(IntEnum):
@@ -29,27 +30,38 @@ class Status(IntEnum):
     MASKED = 5
 
 
+def is_observed(status: Statuses) -> Bools:
+    """Return which of some statuses are observations."""
+    return np.asarray((status == Status.SOLD) | (status == Status.ZERO))
+
+
 @dataclass(frozen=True)
 class Panel:
     """Daily sales of n products over t days.
 
     `quantity` (n, t) holds units, and NaN where the day is no observation; `status` (n, t) says why.
+    `shop_status` (n, t) says what the day was for the product's whole shop, also before the product began,
+    and stays with a product that is taken alone; without it each product is a shop of its own.
     """
 
     products: tuple[str, ...]
     dates: pd.DatetimeIndex
     quantity: Floats
-    status: npt.NDArray[np.int8]
+    status: Statuses
     category: tuple[str | None, ...] = ()
     location: tuple[str | None, ...] = ()
     name: tuple[str | None, ...] = ()
+    shop_status: Statuses = field(default_factory=lambda: np.empty((0, 0), np.int8))
 
     def __post_init__(self) -> None:
         shape = (len(self.products), len(self.dates))
-        if self.quantity.shape != shape or self.status.shape != shape:
+        if not self.shop_status.size:
+            object.__setattr__(self, "shop_status", self.status)
+        arrays = (self.quantity, self.status, self.shop_status)
+        if any(array.shape != shape for array in arrays):
             raise EngineError(
                 f"a panel of {shape[0]} products and {shape[1]} days needs arrays of that shape, "
-                f"got {self.quantity.shape} and {self.status.shape}"
+                f"got {', '.join(str(array.shape) for array in arrays)}"
             )
         for labels in ("category", "location", "name"):
             if not getattr(self, labels):
@@ -81,7 +93,13 @@ class Panel:
         stop = int(self.dates.searchsorted(origin, side="right"))
         if stop == 0:
             raise EngineError(f"origin {origin.date()} lies before the first day {self.dates[0].date()}")
-        return replace(self, dates=self.dates[:stop], quantity=self.quantity[:, :stop], status=self.status[:, :stop])
+        return replace(
+            self,
+            dates=self.dates[:stop],
+            quantity=self.quantity[:, :stop],
+            status=self.status[:, :stop],
+            shop_status=self.shop_status[:, :stop],
+        )
 
     def take(self, rows: Sequence[int] | Ints | Bools) -> Panel:
         """Return the panel of some products, by row number or mask."""
@@ -94,6 +112,7 @@ class Panel:
             category=tuple(self.category[i] for i in index),
             location=tuple(self.location[i] for i in index),
             name=tuple(self.name[i] for i in index),
+            shop_status=self.shop_status[index],
         )
 
 

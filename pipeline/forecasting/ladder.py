@@ -101,6 +101,9 @@ class Ladder:
             members = [member.weight * found.made[product, member.family] for member in manifest.members]
             shut = closed[row_of[product]]
             y_hat = np.where(shut, 0.0, np.sum(members, axis=0))
+            if not np.isfinite(y_hat).all():
+                self._note(product, f"{rung} {manifest.version}: its forecast is not finite")
+                continue
             lines[product] = self._line(rung, manifest, y_hat, shut)
         return lines
 
@@ -131,10 +134,12 @@ class Ladder:
         }
 
     def _naive_bands(self) -> dict[DemandClass | None, tuple[IntervalBand, ...]]:
-        """Bands from the naive's own errors over the last weeks, over all products of the tenant."""
-        panel, horizon, errors = self.data.panel, self.settings.horizon_days, []
+        """Bands from the naive's own errors over the last weeks, over all products that the tenant still sells."""
+        sold = np.flatnonzero(~self.data.demand.discontinued)
+        panel, horizon, errors = self.data.panel.take(sold), self.settings.horizon_days, []
+        classes = tuple(self.data.demand.classes[row] for row in sold)
         difference, _ = seasonal_scales(panel)
-        scale = product_scale(difference, self.data.demand.level)
+        scale = product_scale(difference, self.data.demand.level[sold])
         naive = FAMILIES["seasonal_naive"].fit(panel, self.data.outlook, Recipe())
         for weeks in range(1, NAIVE_WEEKS + 1):
             origin = panel.last - pd.Timedelta(days=7 * weeks)
@@ -145,7 +150,7 @@ class Ladder:
             actual = np.full_like(forecast, np.nan)
             came = panel.quantity[:, start : start + horizon]
             actual[:, : came.shape[1]] = came
-            errors.append((self.data.demand.classes, (actual - forecast) / spread(scale, forecast)))
+            errors.append((classes, (actual - forecast) / spread(scale, forecast)))
         return calibrate(errors)
 
     def _rows(self, product: str, line: Line, issued: dt.datetime) -> Iterable[ForecastRow]:

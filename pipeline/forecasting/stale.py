@@ -2,27 +2,50 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import pandas as pd
 
-from contracts import Rung
+from contracts import ForecastRow, Rung
+from pipeline.errors import DataError, PipelineError
 from pipeline.home import Home
 from pipeline.tables import read_table, write_table
 
+_LOG = logging.getLogger(__name__)
 
-def mark_stale(home: Home, tenant_id: str, why: str) -> int:
-    """Mark the tenant's last forecast as stale, with the reason; return its rows, 0 where there is none yet.
 
-    The next forecast that is made from good sales takes its place.
+def last_forecasts(path: Path) -> pd.DataFrame | None:
+    """Return the forecasts that were stored last, as the contract ForecastRow; None where there are none yet.
 
     Raises:
-        DataError: the stored forecast cannot be read.
+        DataError: they cannot be read, or lack columns.
+    """
+    if not path.exists():
+        return None
+    frame = read_table(path, "the last forecasts")
+    if missing := sorted(set(ForecastRow.model_fields) - set(frame)):
+        raise DataError(
+            f"the last forecasts: {path} lacks {', '.join(missing)}; a forecast has the columns of ForecastRow"
+        )
+    return frame
+
+
+def mark_stale(home: Home, tenant_id: str, why: str) -> int:
+    """Mark the tenant's last forecast as stale, with the reason; return its rows, 0 where there is none to mark.
+
+    The next forecast that is made from good sales takes its place. What blocks the sales is what must be heard: a
+    forecast that cannot be marked is logged, and raises nothing.
     """
     path = home.table(tenant_id, "forecasts")
-    if not path.exists():
+    try:
+        frame = last_forecasts(path)
+        if frame is None:
+            return 0
+        write_table(path, stale(frame, f"the last good forecast; new sales are blocked: {why}"))
+    except PipelineError as error:
+        _LOG.warning("the last forecast of tenant %r could not be marked as stale: %s", tenant_id, error)
         return 0
-    frame = read_table(path, "the last forecasts")
-    reason = f"the last good forecast; new sales are blocked: {why}"
-    write_table(path, stale(frame, reason))
     return len(frame)
 
 

@@ -16,6 +16,7 @@ from contracts import ExtractionReport, FaultKind, Rejection
 from pipeline.engine.demand import insufficient
 from pipeline.engine.panel import Floats
 from pipeline.settings import Settings
+from pipeline.sources.cleaning import UNUSABLE
 from pipeline.tenant_data import TenantData
 
 SHOWN = 20
@@ -74,15 +75,17 @@ def bounded(check: Callable[[Judged, Settings], Iterator[Finding]]) -> Callable[
 def required_fields(report: ExtractionReport, settings: Settings) -> Iterator[Finding]:
     """Rows without a usable date, product or quantity; an error where they are more than MAX_REJECTED_SHARE.
 
-    All of them are the first finding, as their share is what is judged; the others tell them by product.
+    All of them are the first finding, as their share is what is judged; the others tell them by product. A file
+    that was set aside for its share is an error, however many sound rows other files have.
     """
-    unusable = (Rejection.BAD_DATE, Rejection.BAD_QUANTITY, Rejection.MISSING_PRODUCT, Rejection.MALFORMED)
-    count = sum(report.rejected_by_reason.get(reason, 0) for reason in unusable)
+    count = sum(report.rejected_by_reason.get(reason, 0) for reason in UNUSABLE)
     if count:
         share = count / max(report.rows_read, 1)
-        severe = share > settings.max_rejected_share
+        severe = share > settings.max_rejected_share or bool(report.set_aside)
         reason = f"{count} of {report.rows_read} rows ({share:.1%}) lack a usable date, product or quantity"
-        yield _of_report("required_fields", report, reason, count, unusable, severe=severe)
+        if report.set_aside:
+            reason += f"; set aside, nothing of them is taken: {_files_set_aside(report)}"
+        yield _of_report("required_fields", report, reason, count, UNUSABLE, severe=severe)
         dates = _by_product("required_fields", report, FaultKind.BAD_DATE, "rows have no date that can be read")
         numbers = _by_product("required_fields", report, FaultKind.BAD_QUANTITY, "rows have no number as quantity")
         yield from (one for one in _largest_first(dates, numbers) if one.product_id is not None or one.more)
@@ -115,9 +118,9 @@ def quantities(report: ExtractionReport, settings: Settings) -> Iterator[Finding
 
 
 def product_count(report: ExtractionReport, settings: Settings) -> Iterator[Finding]:
-    """At least one product, and at most MAX_PRODUCTS_PER_TENANT."""
-    if not 1 <= report.products <= settings.max_products_per_tenant:
-        reason = f"{report.products} products; 1 to {settings.max_products_per_tenant} are allowed"
+    """At most MAX_PRODUCTS_PER_TENANT products."""
+    if report.products > settings.max_products_per_tenant:
+        reason = f"{report.products} products; up to {settings.max_products_per_tenant} are allowed"
         yield Finding("product_count", Severity.ERROR, None, reason, report.products)
 
 
@@ -222,6 +225,12 @@ def _by_product(check: str, report: ExtractionReport, kind: FaultKind, what: str
         others = f", of {more} more products" if more else ""
         examples = () if listed else _examples(report, [reason for reason in Rejection if reason == kind.value])
         yield Finding(check, Severity.WARNING, None, f"{rest} {what}{others}", rest, examples, more)
+
+
+def _files_set_aside(report: ExtractionReport) -> str:
+    shown = [f"{one.file} ({one.unusable} of {one.rows} rows)" for one in report.set_aside[:SHOWN]]
+    more = len(report.set_aside) - len(shown)
+    return ", ".join([*shown, *([f"and {more} more files"] if more else [])])
 
 
 def _of_report(

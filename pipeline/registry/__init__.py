@@ -3,7 +3,7 @@
 from pipeline.registry.database import check_schema, open_engine, upgrade
 from pipeline.registry.records import Decision, JobRecord, JobStatus, ModelRecord, Promotion
 from pipeline.registry.registry import Registry, open_registry
-from pipeline.registry.store import ArtefactStore, open_store
+from pipeline.registry.store import ArtefactStore
 
 __all__ = [
     "ArtefactStore",
@@ -16,6 +16,5 @@ __all__ = [
     "check_schema",
     "open_engine",
     "open_registry",
-    "open_store",
     "upgrade",
 ]

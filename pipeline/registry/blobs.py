@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.errors import ConfigurationError
 from pipeline.home import write_atomically
+from pipeline.places import redacted
 
 OWNER_ONLY = 0o700
 
@@ -70,11 +72,14 @@ class RemoteBlobs:
         from fsspec.core import url_to_fs
 
         self._files: Any
-        self._files, self._root = url_to_fs(url)
-        self._shown = url.rstrip("/")
+        try:
+            self._files, self._root = url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise ConfigurationError(f"the artefact store {redacted(url)!r} cannot be opened: {error}") from error
+        self._shown = redacted(url).rstrip("/")
 
     def place(self, key: str) -> str:
-        """The URL of `key`."""
+        """The URL of `key`, without what must not be shown."""
         return f"{self._shown}/{key}"
 
     def exists(self, key: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
 from pipeline.errors import ConfigurationError, RegistryError, SchemaMismatchError
 from pipeline.home import Home
@@ -138,6 +139,16 @@ def _sqlite(url: URL, settings: Settings) -> Engine:
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # The driver would begin late, and never before DDL.
     connection.execute("PRAGMA foreign_keys = ON")
+    # The change to WAL does not wait for another process that makes it at the same moment: it fails at once.
+    Retrying(
+        retry=retry_if_exception_message(match=".*locked"),
+        stop=stop_after_delay(_BUSY_SECONDS),
+        wait=wait_random(0.01, 0.05),
+        reraise=True,
+    )(_write_ahead, connection)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
 

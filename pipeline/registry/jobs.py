@@ -57,7 +57,6 @@ class Jobs(Repository):
         step: str | None = None,
         percentage: float | None = None,
         products_completed: int | None = None,
-        products_total: int | None = None,
     ) -> None:
         """Record how far a job is; what is None stays as it was.
 
@@ -67,12 +66,7 @@ class Jobs(Repository):
         """
         if percentage is not None and not 0 <= percentage <= 100:
             raise RegistryError(f"training job {job_id!r}: percentage is {percentage}, it must be 0 to 100")
-        given = {
-            "step": step,
-            "percentage": percentage,
-            "products_completed": products_completed,
-            "products_total": products_total,
-        }
+        given = {"step": step, "percentage": percentage, "products_completed": products_completed}
         self._change(job_id, {name: value for name, value in given.items() if value is not None})
 
     def finish_job(self, job_id: str, status: str, *, counts: Mapping[str, int], error: str | None = None) -> None:
@@ -91,23 +85,23 @@ class Jobs(Repository):
             values["percentage"] = 100.0
         self._change(job_id, values)
 
-    def job(self, job_id: str) -> JobRecord:
-        """Return one job.
+    def job(self, tenant_id: str, job_id: str) -> JobRecord:
+        """Return one of a tenant's jobs.
 
         Raises:
-            NotRegisteredError: there is no such job.
+            NotRegisteredError: the tenant has no such job.
         """
+        query = select(*_COLUMNS).where(TrainingJob.tenant_id == tenant_id, TrainingJob.id == job_id)
         with self._reading() as connection:
-            row = connection.execute(select(*_COLUMNS).where(TrainingJob.id == job_id)).one_or_none()
+            row = connection.execute(query).one_or_none()
         if row is None:
-            raise NotRegisteredError(f"training job {job_id!r} is not registered")
+            raise NotRegisteredError(f"training job {job_id!r} of tenant {tenant_id!r} is not registered")
         return _record(row)
 
-    def jobs(self, tenant_id: str | None = None, limit: int = 20) -> list[JobRecord]:
-        """Return the newest jobs, newest first, of one tenant or of all."""
-        query = select(*_COLUMNS).order_by(TrainingJob.started_at.desc()).limit(limit)
-        if tenant_id is not None:
-            query = query.where(TrainingJob.tenant_id == tenant_id)
+    def jobs(self, tenant_id: str, limit: int = 20) -> list[JobRecord]:
+        """Return a tenant's newest jobs, newest first."""
+        query = select(*_COLUMNS).where(TrainingJob.tenant_id == tenant_id)
+        query = query.order_by(TrainingJob.started_at.desc()).limit(limit)
         with self._reading() as connection:
             return [_record(row) for row in connection.execute(query)]
 

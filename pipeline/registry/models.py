@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.orm import aliased
 
-from contracts import ModelManifest, ModelType
+from contracts import LedgerRow, ModelManifest, ModelType
 from pipeline.errors import NotRegisteredError, RegistryError
 from pipeline.keys import slug
 from pipeline.registry.manifests import artefact_rows, metric_rows, model_row, read_manifest
+from pipeline.registry.plans import write_ledger
 from pipeline.registry.records import ModelRecord
 from pipeline.registry.repository import AnySelect, Repository, columns_of, insert_into, require_job
 from pipeline.registry.tables import Artefact, PerformanceMetric, PromotionDecision, TrainedModel
@@ -33,16 +34,20 @@ class Models(Repository):
             moment += timedelta(seconds=1)
         return version
 
-    def register(self, manifest: ModelManifest) -> ModelManifest:
+    def register(self, manifest: ModelManifest, ledger: LedgerRow | None = None) -> ModelManifest:
         """Store a model, its metrics and its files in one transaction, and return the manifest as stored.
 
         Where its version is taken, also by another process in the same moment, the next free one is used.
+        The ledger row of the product, where given, gets that version and is committed with the model: a
+        process that dies leaves both or neither.
 
         Raises:
             NotRegisteredError: its job was never started.
-            RegistryError: the job is another tenant's, a family stands twice, or the version is no moment.
+            RegistryError: the job is another tenant's, a family stands twice, the version is no moment, or the
+                ledger row is of another product or job.
         """
         _refuse_twins(manifest)
+        _refuse_foreign(manifest, ledger)
         moment = _moment(manifest.version)
         while True:
             version = self.next_version(manifest.tenant_id, manifest.product_id, moment)
@@ -50,6 +55,8 @@ class Models(Repository):
             with self._writing() as connection:
                 require_job(connection, stored.job_id, stored.tenant_id)
                 if _insert(connection, stored):
+                    if ledger is not None:
+                        write_ledger(connection, ledger.model_copy(update={"version": version}))
                     return stored
 
     def manifest(self, tenant_id: str, product_id: str, version: str) -> ModelManifest:
@@ -170,6 +177,14 @@ def _refuse_twins(manifest: ModelManifest) -> None:
         raise RegistryError(
             f"the manifest of {manifest.tenant_id}/{manifest.product_id} names a family twice: {', '.join(twice)}"
         )
+
+
+def _refuse_foreign(manifest: ModelManifest, ledger: LedgerRow | None) -> None:
+    if ledger is None:
+        return
+    model, row = ((one.tenant_id, one.product_id, one.job_id) for one in (manifest, ledger))
+    if model != row:
+        raise RegistryError(f"a ledger row of {'/'.join(row)} cannot be committed with a model of {'/'.join(model)}")
 
 
 def _insert(connection: Connection, manifest: ModelManifest) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from contracts import LedgerRow, PlanRow
 from pipeline.keys import slug
@@ -34,9 +34,10 @@ class Plans(Repository):
             if kept:
                 connection.execute(insert(TrainingPlan), [{"job_id": job_id, **_values(row)} for row in kept])
 
-    def plan(self, job_id: str) -> list[PlanRow]:
-        """Return a job's plan in the order in which it was stored; empty when it has none."""
-        query = select(*_PLAN).where(TrainingPlan.job_id == job_id).order_by(TrainingPlan.id)
+    def plan(self, tenant_id: str, job_id: str) -> list[PlanRow]:
+        """Return the plan of a tenant's job in the order in which it was stored; empty when it has none."""
+        query = select(*_PLAN).where(TrainingPlan.tenant_id == tenant_id, TrainingPlan.job_id == job_id)
+        query = query.order_by(TrainingPlan.id)
         with self._reading() as connection:
             return [PlanRow.model_validate(row._asdict()) for row in connection.execute(query)]
 
@@ -48,8 +49,7 @@ class Plans(Repository):
             RegistryError: the job is another tenant's.
         """
         with self._writing() as connection:
-            require_job(connection, row.job_id, row.tenant_id)
-            upsert(connection, TrainingLedger, _values(row), ("job_id", "product_key"))
+            write_ledger(connection, row)
 
     def ledger(self, tenant_id: str, job_id: str | None = None) -> list[LedgerRow]:
         """Return a tenant's ledger, of one job or of all, in the order in which products were first recorded."""
@@ -58,6 +58,12 @@ class Plans(Repository):
             query = query.where(TrainingLedger.job_id == job_id)
         with self._reading() as connection:
             return [LedgerRow.model_validate(row._asdict()) for row in connection.execute(query)]
+
+
+def write_ledger(connection: Connection, row: LedgerRow) -> None:
+    """Write a ledger row within a transaction."""
+    require_job(connection, row.job_id, row.tenant_id)
+    upsert(connection, TrainingLedger, _values(row), ("job_id", "product_key"))
 
 
 def _values(row: PlanRow | LedgerRow) -> dict[str, Any]:

@@ -100,6 +100,23 @@ class Promotions(Repository):
             _deploy(connection, champion, target, moment)
             return _decide(connection, verdict, champion, target.version, moment)
 
+    def withdraw(
+        self, tenant_id: str, product_id: str, version: str, *, reason: str, actor: str, figures: Mapping[str, Any]
+    ) -> Promotion | None:
+        """Take a champion out of use in one transaction, so that the product has none; None where it is none.
+
+        Raises:
+            NotRegisteredError: there is no such model.
+            RegistryError: `figures` holds what JSON cannot.
+        """
+        verdict = _Verdict(tenant_id, product_id, reason, actor, figures, Decision.WITHDRAWN)
+        with self._writing() as connection:
+            champion = _model(_locked(connection, verdict), version, verdict)
+            if not champion.deployed:
+                return None
+            _mark(connection, champion, deployed=False, deployed_since=None)
+            return _decide(connection, verdict, champion, version, now())
+
     def promotions(self, tenant_id: str, product_id: str | None = None, limit: int | None = 100) -> list[Promotion]:
         """Return a tenant's decisions, of one product or of all, the last first; `limit` None gives every one."""
         query = select(*_COLUMNS).where(PromotionDecision.tenant_id == tenant_id)

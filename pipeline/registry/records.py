@@ -30,6 +30,7 @@ class Decision(StrEnum):
     PROMOTED = "promoted"
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Promotion:
     """One decision about a product's champion.
 
     `from_version` was the champion before, None where there was none; `to_version` is the model that
-    was promoted, refused, or rolled back to.
+    was promoted, refused, rolled back to, or withdrawn.
     """
 
     id: int

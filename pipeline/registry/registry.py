@@ -18,7 +18,8 @@ from pipeline.settings import Settings
 class Registry(Jobs, Plans, Models, Promotions, TenantModels):
     """The truth about jobs, plans, the ledger, models and promotions. Safe to share between threads.
 
-    Every query about a tenant's things takes the tenant's id, so that none can read another's.
+    Whatever reads a tenant's things takes the tenant's id, so that none can read another's; a running job is
+    followed and finished by its id, which its own run alone knows.
     """
 
     def close(self) -> None:

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 from contracts import ArtefactRef
 from pipeline.errors import IntegrityError, RegistryError, StorageError
-from pipeline.home import Home
+from pipeline.places import redacted
 from pipeline.registry.blobs import Blobs, open_blobs
-from pipeline.settings import Settings
 
 
 class _Form(NamedTuple):
@@ -115,7 +114,7 @@ class ArtefactStore:
             return self._blobs.read(_key(ref, suffix), limit)
         except OSError as error:
             place = self._blobs.place(_key(ref, suffix))
-            raise RegistryError(f"artefact {_named(ref)} cannot be read at {place}: {error}") from error
+            raise RegistryError(f"artefact {_named(ref)} cannot be read at {place}: {redacted(str(error))}") from error
 
     def _write(self, ref: ArtefactRef, stored: bytes) -> None:
         key = _key(ref, self._suffix)
@@ -123,14 +122,9 @@ class ArtefactStore:
             self._blobs.write(key, stored)
         except (OSError, StorageError) as error:
             raise RegistryError(
-                f"artefact {_named(ref)} could not be written to {self._blobs.place(key)}: {error}; nothing was stored"
+                f"artefact {_named(ref)} could not be written to {self._blobs.place(key)}: {redacted(str(error))}; "
+                "nothing was stored"
             ) from error
-
-
-def open_store(settings: Settings) -> ArtefactStore:
-    """Return the store of MODEL_STORAGE_PATH, by default `models` under PIPELINE_HOME."""
-    root = settings.model_storage_path or Home(settings.home).models
-    return ArtefactStore(root, settings.enable_model_compression)
 
 
 def _key(ref: ArtefactRef, suffix: str) -> str:

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from contracts import LedgerRow, ModelManifest, Outcome, Rung
-from pipeline.engine.metrics import measure
 from pipeline.errors import DataError, PipelineError
 from pipeline.installation import Installation
 from pipeline.monitoring.findings import HISTORY_CHECKS, REPORT_CHECKS, Finding
@@ -21,6 +20,7 @@ from pipeline.report.content import ForecastDay, ProductLine, TenantReport, Tota
 from pipeline.sources.extract import load_report
 from pipeline.tables import read_table, records
 from pipeline.tenant_data import TenantData
+from pipeline.training.evaluation import measured
 
 HISTORY_DAYS = 120
 RUNG_WORDS = {
@@ -113,22 +113,13 @@ def _totals(data: TenantData, ledger: Mapping[str, LedgerRow], evaluation: pd.Da
     sold = set(data.panel.products)
     counts = Counter(row.outcome for row in ledger.values() if row.product_id in sold)
     counted = {outcome.value: counts[outcome] for outcome in Outcome}
-    if evaluation.empty:
-        return Totals(products=len(data.panel.products), **counted)
-    arrays = {
-        name: evaluation[name].to_numpy(float) for name in ("actual", "y_hat", "seasonal_naive", "lower", "upper")
-    }
-    model = measure(arrays["actual"], arrays["y_hat"], lower=arrays["lower"], upper=arrays["upper"])
-    naive = measure(arrays["actual"], arrays["seasonal_naive"])
-    scaled = ((evaluation["actual"] - evaluation["y_hat"]).abs() / evaluation["scale"]).groupby(
-        [evaluation["product_id"], evaluation["origin"]]
-    )
+    model, naive = measured(evaluation)
     return Totals(
         products=len(data.panel.products),
         **counted,
         wape=model.wape,
         naive_wape=naive.wape,
-        mase=float(scaled.mean().mean()),
+        mase=model.mase,
         coverage=model.coverage,
     )
 

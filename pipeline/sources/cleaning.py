@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from contracts import FileSource, ProductFault, RejectedRow, Rejection, Tenant
+from pipeline.errors import TenantError
 from pipeline.sources import daily
 from pipeline.sources.base import RawSales, RawTable
 from pipeline.sources.by_product import faults_of_rows
@@ -27,6 +28,9 @@ Floats = npt.NDArray[np.float64]
 _LONGEST_PRODUCT = 1000
 _TEXTS = ("product_id", "location_id", "category", "product_name")
 _FLAGS = ("sold_out", "available")
+SPOILED = ("source_file", "product_id", "date")
+UNUSABLE = (Rejection.BAD_DATE, Rejection.BAD_QUANTITY, Rejection.MISSING_PRODUCT, Rejection.MALFORMED)
+"""Rows that no sale can be made of: when they are many, the export is broken."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +48,39 @@ class Account:
     return_rows: int
     repairs: dict[str, int]
 
+    @property
+    def unusable(self) -> int:
+        """Rows without a usable date, product or quantity."""
+        return sum(self.rejected.get(reason, 0) for reason in UNUSABLE)
+
+    @property
+    def unusable_share(self) -> float:
+        """The share of them among the tenant's own rows."""
+        return self.unusable / max(self.rows_read - self.rejected.get(Rejection.OTHER_TENANT, 0), 1)
+
 
 @dataclass(frozen=True)
 class Cleaned:
     """One part's daily rows (quantities signed), their account, and what later extractions need to know.
 
     `closing_times` holds the time of the last ticket by day, where tickets have times. `future_from` is
-    the earliest day that was rejected for lying in the future.
+    the earliest day that was rejected for lying in the future. `owner` is the name in the tenant column
+    that the rows were taken by, None where no name was needed. `spoiled` names the product days (columns
+    `source_file`, `product_id`, `date`) that a rejected row was meant for: their sales have not vanished.
     """
 
     daily: pd.DataFrame
     account: Account
     closing_times: dict[dt.date, dt.time] = field(default_factory=dict)
     future_from: dt.date | None = None
+    owner: str | None = None
+    spoiled: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=SPOILED))
+
+    def set_aside(self) -> Cleaned:
+        """Return the part with its sound rows rejected, too: nothing is taken of it."""
+        sound = self.account.rows_read - self.account.duplicates - sum(self.account.rejected.values())
+        rejected = {**self.account.rejected, **({Rejection.SET_ASIDE: sound} if sound else {})}
+        return Cleaned(daily.empty(), replace(self.account, rejected=rejected, return_rows=0, repairs={}))
 
     @property
     def first_date(self) -> dt.date | None:
@@ -76,11 +100,12 @@ def clean(raw: RawSales, tenant: Tenant, max_quantity: float, today: dt.date) ->
         MissingColumnsError: a mapped column is not in the part.
         DataError: a required column holds nothing that can be read.
         ConfigurationError: the date format is no strptime format.
+        TenantError: several names in the tenant column make the tenant's id.
     """
     table, source, name = raw.table, tenant.source, raw.part.name
     columns = resolve(list(table.frame.columns), source.mapping, name)
     lines, repairs = _lines(table, columns, tenant)
-    others = _others(table.frame, columns, tenant.id)
+    others, owner = _others(table.frame, columns, tenant.id, name)
     # What another tenant repeats is not this one's to hear of: it is rejected, not a duplicate.
     repeated = _repeated(table.frame, source) & ~others
     unread = _unread(lines, table.frame, columns)
@@ -99,7 +124,12 @@ def clean(raw: RawSales, tenant: Tenant, max_quantity: float, today: dt.date) ->
         repairs={kind: int((mask & kept).sum()) for kind, mask in repairs.items() if (mask & kept).any()},
     )
     return Cleaned(
-        daily.add_up(_split_returns(used)), account, closing_times(used["date"]), _earliest_future(lines, faults)
+        daily.add_up(_split_returns(used)),
+        account,
+        closing_times(used["date"]),
+        _earliest_future(lines, faults),
+        owner,
+        _spoiled(lines[faults.rejected & ~others], name),
     )
 
 
@@ -156,21 +186,36 @@ def _add_flags(lines: dict[str, object], repairs: dict[str, Bools], cells: Mappi
         lines[name] = pd.arrays.BooleanArray(flags == 1, flags == -1)
 
 
-def _others(frame: pd.DataFrame, columns: Mapping[str, str], tenant_id: str) -> Bools:
-    """Rows of other tenants; a file without the column is this tenant's.
+def _others(frame: pd.DataFrame, columns: Mapping[str, str], tenant_id: str, file: str) -> tuple[Bools, str | None]:
+    """Return the rows of other tenants, and the name of this one; a file without the column is this tenant's.
 
     Two names can make one id, such as `north.1` and `north-1`: spelling is forgiven only where no row
     names the id itself. A blank cell is this tenant's only where nobody else is named.
     """
     if "tenant_id" not in columns:
-        return np.zeros(len(frame), dtype=np.bool_)
+        return np.zeros(len(frame), dtype=np.bool_), None
     text, _ = as_text(frame[columns["tenant_id"]])
     names = list(text.categories)
-    if tenant_id in names:
-        other = np.array([name != tenant_id for name in names], dtype=np.bool_)
-    else:
-        other = np.array([slugged(name) != slugged(tenant_id) for name in names], dtype=np.bool_)
-    return spread(np.asarray(text.codes, dtype=np.int64), other, bool(other.any()))
+    own = {tenant_id} if tenant_id in names else {name for name in names if slugged(name) == slugged(tenant_id)}
+    refuse_several(dict.fromkeys(own, file), tenant_id)
+    other = np.array([name not in own for name in names], dtype=np.bool_)
+    return spread(np.asarray(text.codes, dtype=np.int64), other, bool(other.any())), min(own, default=None)
+
+
+def refuse_several(files: Mapping[str, str], tenant_id: str) -> None:
+    """Raise when several names would be taken for one tenant; capitals are no difference.
+
+    `files` holds each name with a file that it stands in.
+
+    Raises:
+        TenantError: they could be several businesses; names them.
+    """
+    if len({name.casefold() for name in files}) > 1:
+        shown = ", ".join(f"{name!r} (file {file!r})" for name, file in sorted(files.items()))
+        raise TenantError(
+            f"tenant {tenant_id!r}: several names in the tenant column make this id, {shown}; they could be several "
+            f"businesses. Write {tenant_id!r} itself into the rows that are this one's, or spell its name in one way"
+        )
 
 
 def _unread(lines: pd.DataFrame, frame: pd.DataFrame, columns: Mapping[str, str]) -> dict[Rejection, Bools]:
@@ -199,6 +244,12 @@ def _faults(
 def _split_returns(used: pd.DataFrame) -> pd.DataFrame:
     quantity = used["quantity"]
     return used.assign(sold=quantity.clip(lower=0.0), returned=quantity.clip(upper=0.0).abs())
+
+
+def _spoiled(rejected: pd.DataFrame, name: str) -> pd.DataFrame:
+    known = rejected[rejected["date"].notna() & rejected["product_id"].notna()]
+    days = known.assign(source_file=name, date=known["date"].dt.normalize(), product_id=known["product_id"].astype(str))
+    return days[list(SPOILED)].drop_duplicates()
 
 
 def _earliest_future(lines: pd.DataFrame, faults: Faults) -> dt.date | None:

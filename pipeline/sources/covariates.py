@@ -9,6 +9,7 @@ import pandas as pd
 
 from contracts import CovariateSource
 from pipeline.errors import DataError, MissingColumnsError
+from pipeline.places import redacted
 from pipeline.sources.base import RawTable
 from pipeline.sources.files import read_table
 from pipeline.sources.location import Location
@@ -122,9 +123,11 @@ def _check_names(names: list[str], source: CovariateSource) -> None:
     missing = sorted(set(source.kinds) - set(names))
     if missing:
         raise MissingColumnsError(
-            f"covariates {source.path!r} have no column {', '.join(map(repr, missing))} that kinds names; "
+            f"covariates {redacted(source.path)!r} have no column {', '.join(map(repr, missing))} that kinds names; "
             f"found {', '.join(map(repr, names))}"
         )
     taken = sorted(set(names) & set(RESERVED))
     if taken:
-        raise DataError(f"covariates {source.path!r}: {taken[0]!r} is a column of the calendar itself; rename it")
+        raise DataError(
+            f"covariates {redacted(source.path)!r}: {taken[0]!r} is a column of the calendar itself; rename it"
+        )

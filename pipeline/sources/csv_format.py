@@ -21,7 +21,7 @@ DELIMITERS = (",", ";", "\t", "|")
 _OTHER_FORMATS = {b"PAR1": "Parquet", b"PK\x03\x04": "an Excel or zip file", b"\xd0\xcf\x11\xe0": "an old Excel file"}
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BLOCK_BYTES = 8 << 20
-_HEADER_CHARACTERS = 1 << 16
+_HEADER_CHARACTERS = 1 << 20
 
 
 def read_csv(
@@ -34,10 +34,12 @@ def read_csv(
 
     Raises:
         UnreadableFileError: empty, torn, another format, undecodable, one column only, or mostly ragged.
-        ConfigurationError: no such encoding, or a delimiter of several characters.
+        ConfigurationError: no such encoding, or a delimiter that is not one ASCII character.
     """
-    if delimiter is not None and len(delimiter) != 1:
-        raise ConfigurationError(f"delimiter {delimiter!r} is not one character; use one such as ',' ';' or a tab")
+    if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii()):
+        raise ConfigurationError(
+            f"delimiter {delimiter!r} is not one ASCII character; use one such as ',' ';' or a tab"
+        )
     text = _decoded(_unzipped(content, name), name, encoding)
     if not text.strip():
         raise UnreadableFileError(f"file {name!r} is empty: a header and rows of sales are needed")
@@ -83,6 +85,8 @@ def _decode_as(content: bytes, name: str, encoding: str) -> str:
             f"file {name!r} is not in the encoding {encoding!r} that was given: {error}; "
             "leave the encoding unset to have it found"
         ) from error
+    except ValueError as error:
+        raise ConfigurationError(f"encoding {encoding!r} is no name of an encoding: {error}") from error
 
 
 def _decode_by_looking(content: bytes, name: str) -> str:
@@ -100,7 +104,7 @@ def _decode_by_looking(content: bytes, name: str) -> str:
 
 def _without_separator_line(text: str) -> tuple[str, str | None]:
     """Spreadsheets may write `sep=;` above the header."""
-    stated = re.match(r"sep=(.)\r?\n", text)
+    stated = re.match(r"sep=([\t -~])\r?\n", text)
     return (text[stated.end() :], stated[1]) if stated else (text, None)
 
 

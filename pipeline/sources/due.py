@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import filterfalse
 from zoneinfo import ZoneInfo
 
 from contracts import Tenant
+from pipeline.places import absolute, without_login
 from pipeline.settings import Settings
 from pipeline.sources.base import Part, RawSales, SalesSource
 from pipeline.sources.cleaning import Cleaned, clean
@@ -40,6 +43,11 @@ class Job:
     def rebuild(self) -> bool:
         """Whether files mean something else than before, so that all must be read again."""
         return self.state.rules != self.rules
+
+    @property
+    def place(self) -> str:
+        """Where the source lies, without the login: another password is no other source."""
+        return without_login(absolute(self.tenant.source.path))
 
     @property
     def names(self) -> set[str]:
@@ -78,11 +86,30 @@ class Reading:
             last_date=self.cleaned.last_date,
             future_from=self.cleaned.future_from,
             closing_times=self.cleaned.closing_times,
+            owner=self.cleaned.owner,
         )
 
 
-def read_due(job: Job) -> tuple[list[Reading], dict[str, FileState]]:
-    """Return the parts whose content is new, and new states of those that only carry another stamp."""
+@dataclass(frozen=True)
+class Due:
+    """What is new: parts to take, parts that are set aside, and new states of those with a new stamp alone."""
+
+    taken: list[Reading]
+    aside: list[Reading]
+    touched: dict[str, FileState]
+
+    @property
+    def readings(self) -> list[Reading]:
+        """All parts that were read, those set aside with nothing but rejected rows."""
+        return [*self.taken, *(replace(reading, cleaned=reading.cleaned.set_aside()) for reading in self.aside)]
+
+
+def read_due(job: Job) -> Due:
+    """Return the parts whose content is new, read and cleaned.
+
+    A part of which more than MAX_REJECTED_SHARE is unusable is a broken export: were its few good rows taken,
+    they would stand for all of its days. It is set aside, and not remembered: it is judged again every time.
+    """
     readings: list[Reading] = []
     touched: dict[str, FileState] = {}
     for part in job.listed:
@@ -96,7 +123,9 @@ def read_due(job: Job) -> tuple[list[Reading], dict[str, FileState]]:
             readings.append(_cleaned(job, raw, read_at))
         elif before is not None:
             touched[part.name] = before.model_copy(update={"size": part.size, "modified": settled(part, read_at)})
-    return readings + _read_overlapped(job, readings), touched
+    sound, broken = _parted(job, readings)
+    again, broken_since = _parted(job, _read_overlapped(job, sound, [reading.part.name for reading in readings]))
+    return Due(sound + again, broken + broken_since, touched)
 
 
 def cutoff(reading: Reading, lookback_days: int) -> dt.date | None:
@@ -111,7 +140,14 @@ def cutoff(reading: Reading, lookback_days: int) -> dt.date | None:
     return max(first, last - dt.timedelta(days=lookback_days))
 
 
-def _read_overlapped(job: Job, readings: list[Reading]) -> list[Reading]:
+def _parted(job: Job, readings: list[Reading]) -> tuple[list[Reading], list[Reading]]:
+    def is_sound(reading: Reading) -> bool:
+        return reading.cleaned.account.unusable_share <= job.settings.max_rejected_share
+
+    return list(filter(is_sound, readings)), list(filterfalse(is_sound, readings))
+
+
+def _read_overlapped(job: Job, readings: list[Reading], taken: Sequence[str]) -> list[Reading]:
     """Read again the parts whose rows a changed part may have hidden and now uncovers."""
     if job.tenant.source.overlap == "add":
         return []
@@ -119,7 +155,6 @@ def _read_overlapped(job: Job, readings: list[Reading]) -> list[Reading]:
     first = min((start for start in starts if start is not None), default=None)
     if first is None:
         return []
-    taken = {reading.part.name for reading in readings}
     others = [part for part in job.listed if part.name not in taken and _overlaps(job.known(part.name), first)]
     found = [(job.source.read(part), time.time()) for part in others]
     return [_cleaned(job, raw, read_at) for raw, read_at in found if raw is not None]

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from contracts import ExtractionReport, FileSource, Tenant
-from pipeline.errors import ConfigurationError, DataError, SourceNotFoundError
+from pipeline.errors import ConfigurationError, DataError, SourceError, SourceNotFoundError
 from pipeline.home import Home, write_atomically
 from pipeline.settings import Settings
-from pipeline.sources import store
-from pipeline.sources.due import Job, Reading, cutoff, read_due
+from pipeline.sources import daily, store
+from pipeline.sources.cleaning import refuse_several
+from pipeline.sources.due import Due, Job, Reading, cutoff, read_due
 from pipeline.sources.files import FilesSource
 from pipeline.sources.location import Location
-from pipeline.sources.merge import merge
+from pipeline.sources.merge import EVERYTHING, merge
 from pipeline.sources.partial import partial_last_day
 from pipeline.sources.report import report_of, span
-from pipeline.sources.state import FileState, State, ranks, rules_of
+from pipeline.sources.state import UNSETTLED, State, ranks, rules_of
 from pipeline.sources.store import load_report, load_sales
 from pipeline.sources.values import as_text
 
@@ -37,6 +39,8 @@ __all__ = [
     "taken_in_at",
     "tenants_named",
 ]
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,14 @@ def extract_sales(tenant: Tenant, home: Home, settings: Settings, now: dt.dateti
     """Bring a tenant's daily table up to date with its source.
 
     Files whose content has not changed are not taken again. A structural fault in any file leaves
-    everything that is stored as it is.
+    everything that is stored as it is, and so does a file that is set aside for its own days. When the
+    tenant's source is another place with none of the content that was known, the table begins anew.
 
     Raises:
-        SourceError: a file is absent, unreadable, keeps changing, or lacks a column.
+        SourceError: a file is absent, unreadable, keeps changing, or lacks a column; or all are set aside.
         DataError: a column holds nothing that can be read, or no sales are left at all.
         ConfigurationError: `now` has no time zone, or the source's settings cannot be used.
+        TenantError: several names in the tenant column make the tenant's id.
         PipelineError: the table cannot be written.
     """
     now = now or dt.datetime.now(dt.UTC)
@@ -70,8 +76,12 @@ def extract_sales(tenant: Tenant, home: Home, settings: Settings, now: dt.dateti
     with store.locked(home, tenant.id):
         state = store.load_state(home, tenant.id, rules)
         job = Job(tenant, settings, now, source, source.parts(), state, rules)
-        readings, touched = read_due(job)
-        return _take(job, home, readings, touched) if readings else _unchanged(job, home, touched)
+        replaced = _replaced(job)
+        if replaced is not None:
+            job = dataclasses.replace(job, state=State(rules=rules))
+        due = read_due(job)
+        settled = not due.readings and not load_report(home, tenant.id).set_aside
+        return _unchanged(job, home, due) if settled else _take(job, home, due, replaced)
 
 
 def source_fingerprint(tenant: Tenant) -> str:
@@ -120,24 +130,37 @@ def tenants_named(source: FileSource) -> list[str]:
     return list(as_text(raw.table.frame[column])[0].categories)
 
 
-def _take(job: Job, home: Home, readings: Sequence[Reading], touched: Mapping[str, FileState]) -> Extraction:
+def _replaced(job: Job) -> str | None:
+    """Return the source that another one has taken the place of; files that have moved are the same source."""
+    before, known = job.state.source, {file.sha256 for file in job.state.files.values() if file.last_date is not None}
+    if before in (None, job.place) or not known:
+        return None
+    contents = (job.source.read(part) for part in job.listed)
+    return None if any(raw is not None and raw.sha256 in known for raw in contents) else before
+
+
+def _take(job: Job, home: Home, due: Due, replaced: str | None) -> Extraction:
     previous, by_file = store.load_stored(home, job.tenant.id)
-    state = _new_state(job, readings, touched)
+    state = _new_state(job, due)
+    _refuse_several_owners(job, state)
     merged = merge(
-        _renamed(by_file, readings),
-        [reading.cleaned.daily for reading in readings],
-        _cutoffs(job, readings),
+        daily.empty() if replaced is not None else _renamed(by_file, due.taken),
+        [reading.cleaned.daily for reading in due.taken],
+        _cutoffs(job, due),
         ranks({name: file.since for name, file in state.files.items()}),
         job.tenant.source.overlap,
+        [reading.cleaned.spoiled for reading in due.taken if len(reading.cleaned.spoiled)],
     )
-    report = report_of(job, readings, merged, _partial(job, merged.rows, state))
+    report = report_of(job, due, merged, _partial(job, merged.rows, state), replaced)
     if merged.table.empty:
-        raise _no_sales(job, report)
+        raise _all_set_aside(job, report) if report.set_aside else _no_sales(job, report)
+    if replaced is not None:
+        store.back_up(home, job.tenant.id, job.now)
     store.save(home, job.tenant.id, merged, report, state)
     return Extraction(merged.table, report, changed=not merged.table.equals(previous))
 
 
-def _unchanged(job: Job, home: Home, touched: Mapping[str, FileState]) -> Extraction:
+def _unchanged(job: Job, home: Home, due: Due) -> Extraction:
     """Nothing new; but a last day that was partial may be so no longer."""
     table, by_file = store.load_stored(home, job.tenant.id)
     report = load_report(home, job.tenant.id)
@@ -145,16 +168,23 @@ def _unchanged(job: Job, home: Home, touched: Mapping[str, FileState]) -> Extrac
     if partial != report.partial_last_day:
         report = report.model_copy(update={"partial_last_day": partial})
         store.save_report(home, job.tenant.id, report)
-    if touched:
-        store.save_state(home, job.tenant.id, State(rules=job.rules, files={**job.state.files, **touched}))
+    state = _new_state(job, due)
+    if state != job.state:
+        store.save_state(home, job.tenant.id, state)
     return Extraction(table, report, changed=False)
 
 
-def _new_state(job: Job, readings: Sequence[Reading], touched: Mapping[str, FileState]) -> State:
-    renamed = {reading.renamed_from for reading in readings}
+def _new_state(job: Job, due: Due) -> State:
+    renamed = {reading.renamed_from for reading in due.taken}
     files = {name: file for name, file in job.state.files.items() if name not in renamed}
-    read = {reading.part.name: reading.new_state(job.now) for reading in readings}
-    return State(rules=job.rules, files={**files, **touched, **read})
+    read = {reading.part.name: reading.new_state(job.now) for reading in due.taken}
+    rules = UNSETTLED if job.rebuild and due.aside else job.rules
+    return State(rules=rules, source=job.place, files={**files, **due.touched, **read})
+
+
+def _refuse_several_owners(job: Job, state: State) -> None:
+    files = {file.owner: name for name, file in state.files.items() if file.owner is not None and name in job.names}
+    refuse_several(files, job.tenant.id)
 
 
 def _renamed(rows: pd.DataFrame, readings: Sequence[Reading]) -> pd.DataFrame:
@@ -162,11 +192,12 @@ def _renamed(rows: pd.DataFrame, readings: Sequence[Reading]) -> pd.DataFrame:
     return rows.assign(source_file=rows["source_file"].replace(names)) if names else rows
 
 
-def _cutoffs(job: Job, readings: Sequence[Reading]) -> dict[str, dt.date]:
+def _cutoffs(job: Job, due: Due) -> dict[str, dt.date]:
     """The day from which each part's stored rows give way; all of them when their meaning has changed."""
     if job.rebuild:
-        return dict.fromkeys(job.names, pd.Timestamp.min.ceil("D").date())
-    found = {reading.part.name: cutoff(reading, job.settings.lookback_days) for reading in readings}
+        aside = {reading.part.name for reading in due.aside}
+        return dict.fromkeys(job.names - aside, EVERYTHING)
+    found = {reading.part.name: cutoff(reading, job.settings.lookback_days) for reading in due.taken}
     return {name: day for name, day in found.items() if day is not None}
 
 
@@ -184,9 +215,23 @@ def _partial(job: Job, rows: pd.DataFrame, state: State) -> dt.date | None:
 
 
 def _no_sales(job: Job, report: ExtractionReport) -> DataError:
-    reasons = ", ".join(f"{number} {reason}" for reason, number in report.rejected_by_reason.items()) or "none"
-    shown = "; ".join(f"{e.file} row {e.row}: {e.reason} {e.value!r}" for e in report.examples[:3])
     return DataError(
         f"tenant {job.tenant.id!r}: no sales are left of {report.rows_read} rows in {report.files_read} files "
-        f"(rejected: {reasons}){': ' if shown else ''}{shown}"
+        f"({_rejected(report)}"
     )
+
+
+def _all_set_aside(job: Job, report: ExtractionReport) -> SourceError:
+    files = ", ".join(f"{one.file!r} ({one.unusable} of its {one.rows} rows)" for one in report.set_aside[:_SHOWN])
+    return SourceError(
+        f"tenant {job.tenant.id!r}: too many rows without a usable date, product or quantity in {files}: more than "
+        f"MAX_REJECTED_SHARE = {job.settings.max_rejected_share:g} of a file's rows sets it aside, and no other sales "
+        f"are left ({_rejected(report)}"
+    )
+
+
+def _rejected(report: ExtractionReport) -> str:
+    """The end of a sentence: counts by reason, the bracket closed, and the first examples."""
+    reasons = ", ".join(f"{number} {reason}" for reason, number in report.rejected_by_reason.items()) or "none"
+    shown = "; ".join(f"{e.file} row {e.row}: {e.reason} {e.value!r}" for e in report.examples[:_SHOWN])
+    return f"rejected: {reasons}){': ' if shown else ''}{shown}"

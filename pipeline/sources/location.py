@@ -12,22 +12,13 @@ import fsspec
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from pipeline.errors import ChangingFileError, SourceError, SourceNotFoundError, UnreadableFileError
+from pipeline.places import redacted, without_query
 from pipeline.sources.base import Part
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 ATTEMPTS = 5
 FIRST_WAIT_SECONDS = 0.2
 _MODIFIED_KEYS = ("mtime", "LastModified", "last_modified", "updated")
-
-
-def is_url(path: str) -> bool:
-    """Say whether a path is an fsspec URL and not a local path."""
-    return "://" in path or "::" in path
-
-
-def redacted(path: str) -> str:
-    """Return a path fit for messages: user names and passwords in its URLs are left out."""
-    return re.sub(r"://[^/@\s]*@", "://", path)
 
 
 @dataclass(frozen=True)
@@ -39,6 +30,8 @@ class Location:
     def parts(self) -> list[Part]:
         """Return the files in order of name; a name is relative to the folder or the glob's fixed beginning.
 
+        The query of a URL, which may be a signature, is no part of a name.
+
         Raises:
             SourceNotFoundError: there is no such path, or no sales file in it.
             SourceError: the URL's protocol is unknown or its library is not installed.
@@ -47,7 +40,7 @@ class Location:
         found = self._listing(fs, root)
         # Names are cut off and put back as text: a URL does not survive the normalising of paths.
         start = len(self._base(fs, root)) + 1
-        parts = [Part(path[start:], info.get("size"), _modified(fs, path, info)) for path, info in found]
+        parts = [Part(without_query(path[start:]), info.get("size"), _modified(fs, path, info)) for path, info in found]
         return sorted(parts, key=lambda part: part.name)
 
     def content(self, part: Part) -> bytes:
@@ -62,7 +55,7 @@ class Location:
             UnreadableFileError: it may not be read.
         """
         fs, root = self._open()
-        path = f"{self._base(fs, root)}/{part.name}"
+        path = root if fs.isfile(root) else f"{self._base(fs, root)}/{part.name}"
         retrying = Retrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_exponential(multiplier=FIRST_WAIT_SECONDS, max=5),
@@ -75,18 +68,18 @@ class Location:
         try:
             fs, root = fsspec.core.url_to_fs(self.path)
         except (ValueError, ImportError) as error:
-            raise SourceError(f"{redacted(self.path)!r} cannot be opened: {error}") from error
+            raise SourceError(f"{redacted(self.path)!r} cannot be opened: {redacted(str(error))}") from error
         fs.invalidate_cache()
         return fs, str(root)
 
     def _listing(self, fs: Any, root: str) -> list[tuple[str, dict[str, Any]]]:
         if _is_glob(root) and not fs.exists(root):
-            return self._some(_files(fs.glob(root, detail=True)), "no file matches it")
+            return self._some(_files(fs.glob(root, detail=True), self._base(fs, root)), "no file matches it")
         if fs.isfile(root):
             return [(root, fs.info(root))]
         if not fs.exists(root):
             raise SourceNotFoundError(f"there is no {redacted(self.path)!r}; give a file, a folder, a glob or a URL")
-        sales = [(path, info) for path, info in _files(fs.find(root, detail=True)) if _is_sales(path)]
+        sales = [(path, info) for path, info in _files(fs.find(root, detail=True), root) if _is_sales(path)]
         return self._some(sales, f"the folder holds no file that ends in {', '.join(SUFFIXES)}")
 
     def _some(self, found: list[tuple[str, dict[str, Any]]], why: str) -> list[tuple[str, dict[str, Any]]]:
@@ -109,8 +102,9 @@ def _is_sales(path: str) -> bool:
     return path.lower().endswith(SUFFIXES)
 
 
-def _files(found: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    shown = {path: info for path, info in found.items() if not path.rpartition("/")[2].startswith(".")}
+def _files(found: dict[str, dict[str, Any]], base: str) -> list[tuple[str, dict[str, Any]]]:
+    """The files below `base` that neither are hidden nor lie in a hidden folder."""
+    shown = {path: info for path, info in found.items() if "/." not in f"/{path[len(base) :].lstrip('/')}"}
     return [(path, info) for path, info in shown.items() if info.get("type") == "file"]
 
 

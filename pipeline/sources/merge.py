@@ -12,6 +12,9 @@ import pandas as pd
 
 from pipeline.sources import daily
 
+EVERYTHING = pd.Timestamp.min.ceil("D").date()
+"""The cutoff that drops all of a file's stored rows, whatever the file holds now."""
+
 
 @dataclass(frozen=True)
 class Merged:
@@ -40,14 +43,17 @@ def merge(
     cutoffs: Mapping[str, dt.date],
     ranks: Mapping[str, int],
     overlap: Literal["replace", "add"],
+    spoiled: Sequence[pd.DataFrame] = (),
 ) -> Merged:
     """Return the stored rows brought up to date.
 
-    Of a file in `cutoffs` the stored rows from that day on are dropped: its fresh rows stand for them.
-    Then a fresh row replaces the same file's stored row of its key; and of several files' rows of one
-    key the file of the highest rank stands (`replace`), or all add up (`add`).
+    Of a file in `cutoffs` the stored rows from that day to the file's last are dropped: its fresh rows stand for
+    them. What lies after the last day that the file has now stays: a file that was cut off took nothing back. So
+    does a product's day in `spoiled` (`source_file`, `product_id`, `date`), whose row could not be read. Then a
+    fresh row replaces the same file's stored row of its key; and of several files' rows of one key the file of the
+    highest rank stands (`replace`), or all add up (`add`).
     """
-    kept = stored[~_vanished(stored, cutoffs)]
+    kept = stored[~_vanished(stored, fresh, cutoffs, spoiled)]
     rows = _stacked(kept, fresh)
     is_fresh = np.arange(len(rows)) >= len(kept)
     key = daily.KEY if overlap == "replace" else (*daily.KEY, "source_file")
@@ -65,10 +71,16 @@ def merge(
     return Merged(table, by_file if overlap == "add" else None, used, merged_into_day, superseded, negative)
 
 
-def _vanished(stored: pd.DataFrame, cutoffs: Mapping[str, dt.date]) -> pd.Series:
-    limits = {name: pd.Timestamp(day) for name, day in cutoffs.items()}
-    limit = pd.to_datetime(stored["source_file"].map(limits))
-    return stored["date"] >= limit
+def _vanished(
+    stored: pd.DataFrame, fresh: Sequence[pd.DataFrame], cutoffs: Mapping[str, dt.date], spoiled: Sequence[pd.DataFrame]
+) -> pd.Series:
+    ends = {file: days.max() for frame in fresh for file, days in frame.groupby("source_file")["date"]}
+    first = pd.to_datetime(stored["source_file"].map({name: pd.Timestamp(day) for name, day in cutoffs.items()}))
+    last = pd.to_datetime(stored["source_file"].map(ends))
+    unread = np.zeros(len(stored), dtype=np.bool_)
+    for days in spoiled:
+        unread |= pd.MultiIndex.from_frame(stored[list(days.columns)]).isin(pd.MultiIndex.from_frame(days))
+    return (stored["date"].between(first, last) & ~unread) | (first == pd.Timestamp(EVERYTHING))
 
 
 def _stacked(kept: pd.DataFrame, fresh: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -67,7 +68,7 @@ def _with_format(texts: pd.Series, zone: str, date_format: str) -> pd.Series:
     with_offset = "%z" in date_format
     try:
         parsed = pd.to_datetime(texts, format=date_format, errors="coerce", utc=with_offset)
-    except ValueError as error:
+    except (ValueError, re.error) as error:
         raise ConfigurationError(
             f"date_format {date_format!r} is no strptime format, such as %d.%m.%Y: {error}"
         ) from error

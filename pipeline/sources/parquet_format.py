@@ -16,7 +16,8 @@ def read_parquet(content: bytes, name: str) -> RawTable:
     """Return the rows of a Parquet file.
 
     Raises:
-        UnreadableFileError: empty, torn, half-written, no Parquet, or with two columns of one name.
+        UnreadableFileError: empty, torn, half-written, no Parquet, with two columns of one name, or with a column of a
+            type that cannot be read, such as times of an unknown zone.
     """
     if not content:
         raise UnreadableFileError(f"file {name!r} is empty: a Parquet table of sales is needed")
@@ -32,4 +33,7 @@ def read_parquet(content: bytes, name: str) -> RawTable:
     twice = sorted({column for column in table.column_names if table.column_names.count(column) > 1})
     if twice:
         raise UnreadableFileError(f"file {name!r} has two columns of one name: {', '.join(map(repr, twice))}")
-    return RawTable(to_frame(table))
+    try:
+        return RawTable(to_frame(table))
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise UnreadableFileError(f"file {name!r} has a column of a type that cannot be read: {error!r}") from error

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
 
 import pandas as pd
 
-from contracts import ExtractionReport, Rejection
+from contracts import ExtractionReport, Rejection, SetAside
+from pipeline.places import redacted
 from pipeline.sources.by_product import added_up, largest, net_negative
-from pipeline.sources.due import Job, Reading
+from pipeline.sources.due import Due, Job
 from pipeline.sources.merge import Merged
 from pipeline.sources.rejections import EXAMPLES
 
 
-def report_of(job: Job, readings: Sequence[Reading], merged: Merged, partial: dt.date | None) -> ExtractionReport:
-    """Return the account of every row that was read."""
+def report_of(
+    job: Job, due: Due, merged: Merged, partial: dt.date | None, replaced: str | None = None
+) -> ExtractionReport:
+    """Return the account of every row that was read; `replaced` is the source that this one took the place of."""
+    readings = due.readings
     accounts = [reading.cleaned.account for reading in readings]
     rejected: Counter[Rejection] = Counter()
     repairs: Counter[str] = Counter()
@@ -44,6 +47,14 @@ def report_of(job: Job, readings: Sequence[Reading], merged: Merged, partial: dt
         net_negative_days=len(merged.net_negative),
         rejected_by_reason=dict(rejected),
         examples=tuple(example for account in accounts for example in account.examples)[:EXAMPLES],
+        set_aside=tuple(
+            SetAside(
+                file=reading.part.name,
+                rows=reading.cleaned.account.rows_read,
+                unusable=reading.cleaned.account.unusable,
+            )
+            for reading in due.aside
+        ),
         product_faults=largest(faults),
         products_at_fault=dict(Counter(fault.kind for fault in faults if fault.product_id is not None)),
         repairs=dict(repairs),
@@ -51,6 +62,7 @@ def report_of(job: Job, readings: Sequence[Reading], merged: Merged, partial: dt
         first_date=first,
         last_date=last,
         partial_last_day=partial,
+        replaced_source=None if replaced is None else redacted(replaced),
     )
 
 

@@ -18,6 +18,7 @@ _LOG = logging.getLogger(__name__)
 RULES = 2
 """Raised when the meaning that is given to files changes: every file is then read again."""
 
+UNSETTLED = ""
 _SETTLED_SECONDS = 2.0
 
 
@@ -39,6 +40,7 @@ class FileState(BaseModel):
     last_date: dt.date | None = None
     future_from: dt.date | None = None
     closing_times: dict[dt.date, dt.time] = {}
+    owner: str | None = None
 
     def is_current(self, part: Part) -> bool:
         """Say whether the listing proves that the file has not changed since."""
@@ -50,11 +52,16 @@ class FileState(BaseModel):
 
 
 class State(BaseModel):
-    """All files that a tenant's daily table was made from, those that have vanished included."""
+    """All files that a tenant's daily table was made from, those that have vanished included.
+
+    `source` is the place that they were read from. No rules (`UNSETTLED`) means that not every file could be
+    read anew when the rules last changed: all are read again.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rules: str
+    source: str | None = None
     files: dict[str, FileState] = {}
 
 

@@ -7,6 +7,7 @@ out again. The state is written last: a run that is killed before reads the same
 
 from __future__ import annotations
 
+import datetime as dt
 import fcntl
 import io
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from pydantic import ValidationError
 
 from contracts import ExtractionReport
 from pipeline.errors import SourceNotFoundError, UnreadableFileError
-from pipeline.home import Home, write_atomically
+from pipeline.home import Home, make_folder, write_atomically
 from pipeline.sources import daily
 from pipeline.sources.merge import Merged
 from pipeline.sources.state import State, parse_state
@@ -99,6 +100,12 @@ def save(home: Home, tenant_id: str, merged: Merged, report: ExtractionReport, s
     save_state(home, tenant_id, state)
 
 
+def back_up(home: Home, tenant_id: str, now: dt.datetime) -> None:
+    """Keep the daily table under another name beside it, before another source's takes its place."""
+    path = home.table(tenant_id, _TABLE)
+    write_atomically(path.with_stem(f"{_TABLE}_until_{now.astimezone(dt.UTC):%Y%m%d_%H%M%S}"), path.read_bytes())
+
+
 def save_report(home: Home, tenant_id: str, report: ExtractionReport) -> None:
     """Write the account of an extraction."""
     write_atomically(home.tenant(tenant_id) / _REPORT, report.model_dump_json(indent=2).encode())
@@ -113,7 +120,7 @@ def save_state(home: Home, tenant_id: str, state: State) -> None:
 def locked(home: Home, tenant_id: str) -> Iterator[None]:
     """Keep other extractions of the tenant waiting: two at once could each drop what the other stored."""
     path = home.tenant(tenant_id) / ".extraction.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         _sweep(path.parent)
@@ -129,12 +136,12 @@ def _sweep(folder: Path) -> None:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        table = pq.read_table(path).select(list(daily.COLUMNS))
+    except (pa.ArrowException, KeyError, OSError) as error:
         raise UnreadableFileError(
             f"the stored table {path} is damaged: {error}. Remove it to have it built again from the sales files"
         ) from error
-    frame: pd.DataFrame = table.select(list(daily.COLUMNS)).to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
+    frame: pd.DataFrame = table.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
     return frame
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from contracts import Tenant
 from pipeline.compute import map_unordered
-from pipeline.engine.evaluate import OriginForecasts, Task, at_origin, with_intervals
+from pipeline.engine.evaluate import OriginForecasts, Task, at_origin, nested
 from pipeline.engine.families import FAMILIES
 from pipeline.engine.observe import Ledgered, lay_out
 from pipeline.engine.outlook import to_outlook
@@ -88,7 +88,7 @@ def backtest(
         if outcome.value is not None:
             done.append(outcome.value)
         progress(len(done), len(tasks))
-    return with_intervals(done, strictly_earlier=True)[-span.folds :]
+    return nested(done, strictly_earlier=True)[-span.folds :]
 
 
 def _origins(sales: Ledgered, span: Span) -> Sequence[pd.Timestamp]:

@@ -13,13 +13,15 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from contracts import DemandClass
-from pipeline.engine.evaluate import OriginForecasts, Task, with_intervals
+from contracts import DemandClass, Metrics
+from pipeline.engine.evaluate import OriginForecasts, Task, nested
 from pipeline.engine.families import FAMILIES
+from pipeline.engine.metrics import measure
 from pipeline.engine.observe import observe
 from pipeline.engine.panel import Outlook
 from pipeline.home import write_atomically
@@ -28,7 +30,7 @@ from pipeline.tenant_data import TenantData
 from pipeline.training.fingerprint import fingerprints, of_tenant
 from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes
 
-ARRAYS = ("actual", "combined", "scale", "difference", "squared")
+ARRAYS = ("actual", "combined", "scale", "difference", "squared", "closed")
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,30 @@ class Evaluation:
     @property
     def nesting(self) -> str:
         """In words, for manifests."""
-        if not self.scored:
-            return "not evaluated: too little history for a past origin"
-        return (
-            f"{len(self.scored)} rolling origins; forecasts nested; intervals from earlier origins, "
-            f"leaving one out for the first two"
-        )
+        return nesting_of(len(self.scored))
+
+
+def nesting_of(origins: int) -> str:
+    """Return how nested the figures over so many past origins are, in words."""
+    if not origins:
+        return "not evaluated: too little history for a past origin"
+    how = "forecasts nested; weights and intervals from earlier origins, leaving one out for the first two"
+    return f"{origins} rolling origins; {how}"
+
+
+def measured(table: pd.DataFrame) -> tuple[Metrics, Metrics]:
+    """Return the metrics over all days of a stored evaluation, and the seasonal naive's on the same days.
+
+    MASE is the mean over products and origins; RMSSE is None: its divisor is not stored.
+    """
+    if table.empty:
+        return Metrics(n=0), Metrics(n=0)
+    names = ("actual", "y_hat", "seasonal_naive", "lower", "upper")
+    actual, y_hat, naive, lower, upper = (table[name].to_numpy(float) for name in names)
+    scaled = ((table["actual"] - table["y_hat"]).abs() / table["scale"]).groupby([table["product_id"], table["origin"]])
+    mase = float(scaled.mean().mean())
+    total = measure(actual, y_hat, lower=lower, upper=upper)
+    return total.model_copy(update={"mase": mase if np.isfinite(mase) else None}), measure(actual, naive)
 
 
 def past_origins(data: TenantData, settings: Settings) -> list[pd.Timestamp]:
@@ -104,7 +124,7 @@ class Origins:
 
     def evaluation(self) -> Evaluation:
         """Return all origins with calibrated intervals; none may be missing."""
-        return Evaluation(tuple(with_intervals([self._done[origin] for origin in self._tasks])))
+        return Evaluation(tuple(nested([self._done[origin] for origin in self._tasks])))
 
 
 def _task(data: TenantData, origin: pd.Timestamp, settings: Settings) -> Task:
@@ -160,13 +180,14 @@ def _read(path: Path, origin: pd.Timestamp) -> OriginForecasts | None:
 def _unpacked(stored: Mapping[str, np.ndarray], origin: pd.Timestamp) -> OriginForecasts:
     words = json.loads(stored["words"].tobytes())
     families = {name.removeprefix("family_"): made for name, made in stored.items() if name.startswith("family_")}
+    arrays: dict[str, Any] = {name: stored[name] for name in ARRAYS}
     return OriginForecasts(
         origin,
         tuple(words["products"]),
         families=families,
         classes=tuple(DemandClass(label) for label in words["classes"]),
         faults={(product, family): text for product, family, text in words["faults"]},
-        **{name: stored[name] for name in ARRAYS},
+        **arrays,
     )
 
 

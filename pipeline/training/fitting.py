@@ -6,9 +6,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.engine.evaluate import OriginForecasts, Task, at_origin
 from pipeline.engine.families import FAMILIES, FAULTS, Recipe
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.errors import FamilyError
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,10 @@ def fit_product(task: ProductTask) -> Fits:
     for name, recipe in task.recipes.items():
         try:
             fitted = FAMILIES[name].fit(task.panel, task.outlook, recipe)
-            forecasts[name] = fitted.predict(task.panel, task.outlook, task.horizon)[0]
-            files[name] = fitted.to_files()
+            ahead = fitted.predict(task.panel, task.outlook, task.horizon)[0]
+            if not np.isfinite(ahead).all():
+                raise FamilyError(f"the forecast of {task.product!r} is not finite")
+            forecasts[name], files[name] = ahead, fitted.to_files()
         except FAULTS as error:
             faults[name] = f"{type(error).__name__}: {error}"
     return Fits(files, forecasts, faults, time.perf_counter() - started)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -14,11 +14,13 @@ from pipeline.progress import report
 from pipeline.registry.records import JobStatus
 from pipeline.tenant_data import TenantData
 from pipeline.training.lock import training_lock
+from pipeline.training.plan import causes
 from pipeline.training.trainer import EVALUATING, TRAINING, Done, Trainer
 
 LOCK_WAIT_SECONDS = 900.0
 EVALUATED_SHARE = 1 / 3
 SHARE_LEFT = 1 - EVALUATED_SHARE
+Planner = Callable[[TenantData], Sequence[PlanRow]]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,6 @@ class Order:
     """Who asks for a job, and under which name and run it is known."""
 
     name: str
-    cause: str
     requested_by: str
     run_id: str | None = None
 
@@ -36,6 +37,7 @@ class Job:
 
     def __init__(self, trainer: Trainer, plan: Sequence[PlanRow]) -> None:
         self.trainer = trainer
+        self.data = trainer.data
         self.plan = plan
         self.counts: Counter[str] = Counter()
 
@@ -47,21 +49,32 @@ class Job:
 
 
 @contextmanager
-def training_job(installation: Installation, data: TenantData, plan: Sequence[PlanRow], order: Order) -> Iterator[Job]:
-    """Open a job for a tenant's plan, under the tenant's lock, and close it when the block ends.
+def training_job(installation: Installation, tenant_id: str, planner: Planner, order: Order) -> Iterator[Job]:
+    """Open a job for a tenant, under the tenant's lock, and close it when the block ends.
+
+    Sales are read and the plan is made under the lock: whoever had to wait for another training of the tenant counts
+    what that one has done.
+
+    Args:
+        installation: where everything is kept.
+        tenant_id: whose products are trained.
+        planner: makes the plan from the tenant's data.
+        order: who asks.
 
     Raises:
         ConfigurationError: another training of the tenant held the lock too long.
+        DataError: the tenant has no sales or no calendar yet.
     """
-    with training_lock(installation.home, data.tenant.id, LOCK_WAIT_SECONDS):
-        close_interrupted(installation, data.tenant.id)
-        due = sum(row.due for row in plan)
+    with training_lock(installation.home, tenant_id, LOCK_WAIT_SECONDS):
+        close_interrupted(installation, tenant_id)
+        data = installation.data(tenant_id)
+        plan = planner(data)
         job_id = installation.registry.start_job(
-            data.tenant.id,
+            tenant_id,
             name=order.name,
-            cause=order.cause,
+            cause=causes(plan),
             requested_by=order.requested_by,
-            products_total=due,
+            products_total=sum(row.due for row in plan),
             run_id=order.run_id,
         )
         installation.registry.save_plan(job_id, plan)

@@ -17,7 +17,7 @@ from contracts import (
     ModelManifest,
     PlanRow,
 )
-from pipeline.engine.combination import GATEKEEPER, weights
+from pipeline.engine.combination import GATEKEEPER, Weights
 from pipeline.engine.evaluate import among, score
 from pipeline.engine.families import FAMILIES
 from pipeline.settings import Settings
@@ -43,6 +43,7 @@ class ManifestMaker:
     settings: Settings
     job_id: str
     evaluation: Evaluation
+    weights: Weights
     bands: Mapping[DemandClass | None, tuple[IntervalBand, ...]]
     scale: Mapping[str, float]
     version: str
@@ -65,7 +66,7 @@ class ManifestMaker:
             data_days=row.data_days,
             data_fingerprint=row.data_fingerprint,
             config_fingerprint=config_fingerprint(self.settings, self.data.outlook),
-            members=tuple(self._members(product, families or [GATEKEEPER], stored)),
+            members=tuple(self._members(product, demand_class, families or [GATEKEEPER], stored)),
             scale=self.scale[product],
             bands=self.bands.get(demand_class, self.bands[None]),
             metrics=metrics,
@@ -92,8 +93,8 @@ class ManifestMaker:
         names = [name for name, kind in source.kinds.items() if kind is CovariateKind.FORECAST] if source else []
         return (f"evaluated with realised {', '.join(names)}",) if names else ()
 
-    def _members(self, product: str, families: list[str], stored: Stored) -> list[Member]:
-        share, recipe = weights(families), recipes(self.settings)
+    def _members(self, product: str, demand_class: DemandClass, families: list[str], stored: Stored) -> list[Member]:
+        share, recipe = self.weights.shares(families, demand_class), recipes(self.settings)
         return [
             Member(
                 family=name,

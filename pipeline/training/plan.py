@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,12 @@ class Occasion:
 
     requested: frozenset[str] | None = None
     scheduled: bool = False
+
+    @classmethod
+    def of(cls, plan: Sequence[PlanRow]) -> Occasion:
+        """Return the occasion on which a plan was made, as far as its rows tell."""
+        requested = frozenset(row.product_id for row in plan if row.cause is Cause.REQUEST)
+        return cls(requested or None, any(row.cause is Cause.SCHEDULE for row in plan))
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,16 @@ def make_plan(
         )
         rows.append(_row(data, index, model, known, settings, occasion))
     return sorted(rows, key=lambda row: (-row.importance, row.product_id))
+
+
+def causes(plan: Sequence[PlanRow]) -> str:
+    """Return the causes of what is due, the most frequent first, in words.
+
+    >>> causes([])
+    'nothing due'
+    """
+    counted = Counter(str(row.cause) for row in plan if row.due)
+    return ", ".join(f"{cause} {count}" for cause, count in counted.most_common()) or "nothing due"
 
 
 def _row(

@@ -5,14 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.metadata import version
+from pathlib import Path
 
-from pipeline import __version__
+from pipeline import __version__, engine
 from pipeline.engine.families import FAMILIES, Recipe
 from pipeline.engine.panel import Outlook
 from pipeline.settings import Settings
 
 LIBRARIES = ("lightgbm", "numpy", "pandas", "prophet")
-CODE_VERSION = __version__
+ENGINE = Path(engine.__file__).parent
+
+
+def code_version(source: Path) -> str:
+    """Return the version, and a digest of a folder of source: what other code has made is made anew."""
+    digest = hashlib.sha256()
+    for path in sorted(source.rglob("*.py")):
+        digest.update(str(path.relative_to(source)).encode() + path.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+CODE_VERSION = code_version(ENGINE)
 
 
 def recipes(settings: Settings) -> dict[str, Recipe]:

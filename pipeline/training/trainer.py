@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 
@@ -20,7 +20,7 @@ from pipeline.compute import Outcome as TaskOutcome
 from pipeline.compute import map_unordered
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.combination import GATEKEEPER
-from pipeline.engine.evaluate import OriginForecasts, Task, bands_of
+from pipeline.engine.evaluate import OriginForecasts, Task, bands_of, weights_of
 from pipeline.engine.families import FAMILIES, Scope
 from pipeline.engine.intervals import lay, product_scale, spread
 from pipeline.engine.metrics import seasonal_scales
@@ -158,7 +158,7 @@ class Trainer:
 
     def _pooled_tasks(self) -> list[PooledTask]:
         """A task for each pooled family, with its stored fit where the same data and settings gave one before."""
-        panel = self.data.panel.take(self.data.demand.data_days >= self.settings.min_training_data_days)
+        panel = self.data.panel.take(self.data.demand.trainable(self.settings.min_training_data_days))
         outlook, recipe = self.data.outlook.take(panel.products), recipes(self.settings)
         self._pooled_key = of_tenant(
             [*sorted(fingerprints(panel).values()), outlook_digest(self.data.outlook), CODE_VERSION],
@@ -182,6 +182,9 @@ class Trainer:
             self._lost.append(f"{task.family}: {type(outcome.error).__name__}: {outcome.error}")
             return
         fit = outcome.value
+        if not np.isfinite(fit.forecasts).all():
+            self._lost.append(f"{task.family}: its forecast is not finite")
+            return
         try:
             files = tuple(self.store.put(file, content) for file, content in fit.files.items())
         except (PipelineError, OSError) as error:
@@ -203,14 +206,16 @@ class Trainer:
         }
         for product, row in due.items():
             panel, outlook = self.data.panel.take([row_of[product]]), self.data.outlook.take([product])
-            yield ProductTask(panel, outlook, {} if row.restricted else own, self.settings.horizon_days)
+            able = {name: recipe for name, recipe in own.items() if FAMILIES[name].intermittent or not row.restricted}
+            yield ProductTask(panel, outlook, able, self.settings.horizon_days)
 
     def _finish(self, row: PlanRow, outcome: TaskOutcome[Work, Result]) -> Done:
         """Store, register and settle one product, whatever became of its fit."""
         started = time.perf_counter()
         lost = {"fit": f"{type(outcome.error).__name__}: {outcome.error}"}
         fits = outcome.value if isinstance(outcome.value, Fits) else Fits({}, {}, lost, outcome.seconds)
-        pooled = {} if row.restricted else self._pooled
+        shared = {} if row.restricted else self._pooled
+        pooled = {name: fit for name, fit in shared.items() if row.product_id in fit.forecasts}
         try:
             files = {
                 name: tuple(self.store.put(file, content) for file, content in contents.items())
@@ -220,16 +225,20 @@ class Trainer:
             if not files and not row.restricted:
                 raise EngineError(f"no family could be fitted: {'; '.join([*fits.faults.values(), *self._lost])}")
             seconds = outcome.seconds + time.perf_counter() - started
-            manifest = self.registry.register(
-                self._makes.make(row, Stored(files, fits.faults, (*self._lost, *self._notes)), seconds)
-            )
+            made = self._makes.make(row, Stored(files, fits.faults, (*self._lost, *self._notes)), seconds)
+            ledger = self._ledger(row, Outcome.TRAINED, self._trained_reason(row, fits), seconds=seconds)
+            manifest = self.registry.register(made, ledger)
         except (PipelineError, OSError) as error:
             return self._settle(row, Outcome.FAILED, str(error), error_type=type(error).__name__)
-        reason = row.reason if not fits.faults else f"{row.reason}; without {', '.join(sorted(fits.faults))}"
-        done = self._settle(row, Outcome.TRAINED, reason, manifest=manifest)
         own = {name: fit.forecasts[row.product_id] for name, fit in pooled.items()} | dict(fits.forecasts)
         y_hat, ahead = self._ahead(manifest, own)
-        return replace(done, y_hat=y_hat, ahead=ahead)
+        return Done(ledger.model_copy(update={"version": manifest.version}), manifest, y_hat, ahead)
+
+    def _trained_reason(self, row: PlanRow, fits: Fits) -> str:
+        """Why it was trained, and what it had to do without."""
+        lost = () if row.restricted else self._lost
+        without = [*(f"{name}: {fault}" for name, fault in sorted(fits.faults.items())), *lost]
+        return "; ".join([row.reason, *(f"without {one}" for one in without), *self._notes])
 
     def _ahead(self, manifest: ModelManifest, forecasts: Mapping[str, Floats]) -> tuple[Floats | None, Floats | None]:
         """The model's own forecast from its origin, to be looked at: (h,) mean and (levels, h) quantiles."""
@@ -246,16 +255,15 @@ class Trainer:
             return self._settle(row, Outcome.INSUFFICIENT, row.reason, error_type=InsufficientDataError.__name__)
         return self._settle(row, Outcome.SKIPPED, row.reason)
 
-    def _settle(
-        self,
-        row: PlanRow,
-        outcome: Outcome,
-        reason: str,
-        *,
-        manifest: ModelManifest | None = None,
-        error_type: str | None = None,
-    ) -> Done:
-        ledger = LedgerRow(
+    def _settle(self, row: PlanRow, outcome: Outcome, reason: str, error_type: str | None = None) -> Done:
+        ledger = self._ledger(row, outcome, reason, error_type=error_type)
+        self.registry.record(ledger)
+        return Done(ledger)
+
+    def _ledger(
+        self, row: PlanRow, outcome: Outcome, reason: str, *, seconds: float = 0.0, error_type: str | None = None
+    ) -> LedgerRow:
+        return LedgerRow(
             tenant_id=row.tenant_id,
             product_id=row.product_id,
             job_id=self.job_id,
@@ -265,12 +273,9 @@ class Trainer:
             data_days=row.data_days,
             data_fingerprint=row.data_fingerprint,
             origin=self.data.origin.date(),
-            version=manifest.version if manifest else None,
-            seconds=manifest.seconds if manifest else 0.0,
+            seconds=seconds,
             error_type=error_type,
         )
-        self.registry.record(ledger)
-        return Done(ledger, manifest)
 
     @cached_property
     def _closed(self) -> Bools:
@@ -285,6 +290,7 @@ class Trainer:
             settings=self.settings,
             job_id=self.job_id,
             evaluation=self.evaluation,
+            weights=weights_of(self.evaluation.scored),
             bands=bands_of(self.evaluation.scored),
             scale=dict(zip(data.panel.products, product_scale(difference, data.demand.level), strict=True)),
             version=dt.datetime.now(dt.UTC).strftime("%Y%m%d_%H%M%S"),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from contracts import FileSource, Tenant
+from pipeline.tenants import save_tenant
 from pipeline_tests.commands.conftest import Answer, Terminal, apart
 from pipeline_tests.defs import tills
+from pipeline_tests.defs.world import ODD
 
 SALES = tills.steady("Bun", days=40)
 
@@ -162,3 +168,117 @@ def test_a_second_tenant_of_the_same_name_is_refused(fresh: Terminal, folder: Pa
     stored = (fresh.world.home.tenants / "good.toml").read_text()
     assert "good.parquet" in stored
     assert pd.read_csv(folder / "good.csv").shape[0] == 40
+
+
+def test_a_broken_tenant_stops_no_other(copied: Terminal):
+    """`pipeline run` runs the sound tenants, names the broken one with why, and ends with status 1."""
+    (copied.world.home.tenants / "odd-till.toml").write_text("id = [", encoding="utf-8")
+    answer = copied("run", "--json")
+    assert answer.status == 1
+    rows = {row["tenant"]: row for row in json.loads(answer.out)}
+    assert rows["twin"]["skipped"] == 2
+    assert rows["odd-till"]["trained"] is None
+    assert answer.err.startswith("odd-till: TenantError: tenant file ")
+
+
+def test_a_broken_tenant_alone_is_no_empty_installation(fresh: Terminal):
+    """Where the only tenant is broken the sample is not written beside it."""
+    fresh.world.home.tenants.mkdir(parents=True)
+    (fresh.world.home.tenants / "torn.toml").write_text("id = [", encoding="utf-8")
+    answer = fresh("run", "--json")
+    assert answer.status == 1
+    assert [row["tenant"] for row in json.loads(answer.out)] == ["torn"]
+    assert not fresh.world.home.sample.exists()
+
+
+@pytest.mark.parametrize("place", ["/proc/nope", "{file}", "{file}/below"])
+@pytest.mark.parametrize("command", [["tenants", "list"], ["run"], ["forecast", "show"]], ids=" ".join)
+def test_a_home_that_cannot_be_made(fresh: Terminal, tmp_path: Path, place: str, command: list[str]):
+    """A PIPELINE_HOME that cannot be made is named, with why and what to do."""
+    file = tmp_path / "file"
+    file.touch()
+    message = one_message(fresh(*command, PIPELINE_HOME=place.format(file=file)))
+    assert message.startswith("StorageError: the folder ")
+    assert place.format(file=file) in message
+    assert "choose another PIPELINE_HOME" in message
+
+
+def test_a_source_in_another_place_is_named_without_its_password(fresh: Terminal, folder: Path):
+    """The message that keeps two businesses apart shows both places, and the password of neither."""
+    source = FileSource(path="sftp://bob:s3cret@host/good.csv")
+    known = Tenant(id="good", name="good", country="ES", timezone="Europe/Madrid", source=source)
+    save_tenant(fresh.world.home, known)
+    message = one_message(fresh("run", "--sales", folder / "good.csv", "--country", "ES"))
+    assert "already reads sftp://host/good.csv" in message
+    assert "s3cret" not in message
+
+
+def test_a_damaged_history_of_dagster_is_named(copied: Terminal):
+    """Where Dagster's own database is no database, or no room is left, one message says where and what to do."""
+    runs = copied.world.home.dagster / "history" / "runs.db"
+    runs.write_bytes(b"garbage " * 200)
+    message = one_message(copied("run"))
+    assert "StorageError: Dagster's history in" in message
+    assert str(copied.world.home.dagster) in message
+    assert "move the damaged file away" in message
+
+
+def test_a_relative_dagster_home_is_refused(copied: Terminal):
+    """DAGSTER_HOME must be absolute, and the message says so."""
+    message = one_message(apart(copied.world, "run", DAGSTER_HOME="here"))
+    assert "DAGSTER_HOME = 'here' cannot be used" in message
+    assert "absolute path" in message
+
+
+def test_an_unknown_kind_of_store_is_named(copied: Terminal):
+    """A MODEL_STORAGE_PATH that no library knows is named for each model, and nothing else is said."""
+    answer = copied("models", "verify", "--tenant", ODD, MODEL_STORAGE_PATH="foo://x")
+    assert answer.status == 1
+    assert "the artefact store 'foo://x' cannot be opened" in " ".join(answer.out.split())
+
+
+def test_a_foreign_forecast_file_is_named(copied: Terminal):
+    """Forecasts that somebody else wrote are refused with the columns that are missing."""
+    SALES.to_parquet(copied.world.home.table(ODD, "forecasts"))
+    assert "lacks horizon, issued_at" in one_message(copied("forecast", "show", "--tenant", ODD))
+
+
+def test_a_foreign_sales_table_is_named(copied: Terminal):
+    """A stored panel that somebody else wrote is refused with what to do."""
+    SALES.to_parquet(copied.world.home.table(ODD, "sales"))
+    answer = copied("run", "--tenant", ODD)
+    assert answer.status == 1
+    assert "sales.parquet is damaged" in answer.err
+    assert "Remove it to have it built again" in answer.err
+
+
+def test_an_empty_setting_is_no_setting(fresh: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """PIPELINE_HOME set to nothing means ./var, as when it is unset."""
+    monkeypatch.chdir(tmp_path)
+    assert fresh("tenants", "list", PIPELINE_HOME="").status == 0
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir() and path.name in ("var", "dagster")] == ["var"]
+
+
+def test_a_blocked_run_says_what_its_check_found(copied: Terminal):
+    """A run that a check stops names the check, the share, the limit's file; the stored forecast stands."""
+    broken = SALES.assign(quantity=["4"] * 10 + ["few"] * 30)
+    place = tills.write(broken, copied.world.root / "exports" / "broken.csv")
+    copied("tenants", "add", "--sales", place, "--country", "ES", "--tenant", "x")
+    answer = copied("run", "--tenant", "x")
+    assert answer.status == 1
+    assert "MAX_REJECTED_SHARE" in answer.err
+    assert "broken.csv" in answer.err
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.long
+def test_two_first_runs_at_once(fresh: Terminal, folder: Path):
+    """Two commands that make the same new home at the same moment both end well."""
+    tills.write(SALES, folder / "other.csv")
+    commands = [
+        [sys.executable, "-m", "pipeline.cli", "run", "--sales", str(folder / name), "--country", "ES"]
+        for name in ("good.csv", "other.csv")
+    ]
+    running = [subprocess.Popen(one, env=fresh.world.alone(), stderr=subprocess.PIPE, text=True) for one in commands]
+    said = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from contracts import ModelManifest
+from contracts import FileSource, ModelManifest, Tenant
+from pipeline.tenants import save_tenant
 from pipeline_tests.commands.conftest import Terminal
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.world import ODD, TWIN
@@ -72,9 +73,11 @@ def test_the_forecast_of_one_product_has_every_day(terminal: Terminal):
 
 
 def test_a_day_beyond_the_horizon_has_no_forecast(terminal: Terminal):
-    """A day that was not forecast is said to have none, which is no error."""
+    """A day that was not forecast is an error that names the days which are."""
     answer = terminal("forecast", "show", "--tenant", ODD, "--date", "2030-01-01")
-    assert (answer.status, answer.out) == (0, "no forecast for that day\n")
+    days = pd.read_parquet(terminal.world.home.table(ODD, "forecasts"))["date"].astype(str)
+    said = f"ConfigurationError: nothing is forecast for 2030-01-01; the days are {days.min()} to {days.max()}\n"
+    assert (answer.status, answer.out, answer.err) == (1, "", said)
 
 
 def test_models_are_listed_with_their_errors(terminal: Terminal):
@@ -175,6 +178,27 @@ def test_an_added_tenant_is_a_partition_at_once(fresh: Terminal, tmp_path: Path)
     assert fresh("tenants", "add", "--sales", place, "--country", "ES").status == 0
     with fresh.world.instance() as instance:
         assert instance.get_dynamic_partitions("tenants") == ["bakery"]
+
+
+def test_listed_places_hold_no_secret(fresh: Terminal):
+    """Passwords and signatures of a tenant's source are not printed, neither as a table nor as JSON."""
+    for name, place in (("a", "sftp://bob:s3cret@host/in/*.csv"), ("b", "https://host/b.csv?X-Amz-Signature=s3cret")):
+        source = FileSource(path=place)
+        save_tenant(fresh.world.home, Tenant(id=name, name=name, country="ES", timezone="Europe/Madrid", source=source))
+    rows = json.loads(fresh("tenants", "list", "--json").out)
+    assert [row["sales"] for row in rows] == ["sftp://host/in/*.csv", "https://host/b.csv?X-Amz-Signature=***"]
+    said = fresh("tenants", "list")
+    assert "s3cret" not in said.out + said.err
+
+
+def test_a_broken_tenant_is_named_beside_the_others(copied: Terminal):
+    """One broken tenant file hides no tenant: the others are listed, it is named with why, and the status is 1."""
+    (copied.world.home.tenants / "torn.toml").write_text("id = [", encoding="utf-8")
+    answer = copied("tenants", "list", "--json")
+    assert answer.status == 1
+    assert [row["tenant"] for row in json.loads(answer.out)] == [ODD, TWIN]
+    assert answer.err.startswith("torn: TenantError: tenant file ")
+    assert "torn.toml is not TOML" in answer.err
 
 
 def test_the_registry_is_up_to_date(copied: Terminal):

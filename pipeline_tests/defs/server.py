@@ -75,9 +75,9 @@ def serving(world: World, log: Path, **settings: str) -> Iterator[Server]:
     port = free_port()
     command = [sys.executable, "-m", "pipeline.cli", "dev", "--port", str(port)]
     with log.open("wb") as out:
-        # Started in the background of a script it would ignore both signals.
+        # A script starts what it leaves in the background like this.
         process = subprocess.Popen(
-            ["/usr/bin/env", "--default-signal=INT,TERM", *command],
+            ["/usr/bin/env", "--default-signal=TERM", "--ignore-signal=INT", *command],
             env=world.alone(**settings),
             cwd=world.root,
             stdout=out,
@@ -89,7 +89,7 @@ def serving(world: World, log: Path, **settings: str) -> Iterator[Server]:
         server.wait("the UI answers", lambda: _up(server, process))
         yield server
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        process.terminate()
         _ended(world, process)
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
 import pandas as pd
+import pytest
 
+from contracts import CovariateSource
+from pipeline.sources.extract import extract_sales
+from pipeline.tenants import save_tenant
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.world import ODD, TWIN, Finished, World
 
 MARKS = ["rung", "stale", "reason"]
+LOOSE = {"mase", "rmsse"}
+"""What the stored table tells in other words, or not at all."""
 TRAINS_FROM = {"training_plan", "training_ledger", "evaluation", "champions", "forecasts", "report"}
 
 
@@ -53,15 +60,38 @@ def test_the_same_sales_train_nothing_and_still_forecast(copy: World):
     pd.testing.assert_frame_equal(after.drop(columns="issued_at"), before.drop(columns="issued_at"))
 
 
-def test_new_days_move_the_forecast_without_training(copy: World, tmp_path: Path):
+def sell_on(world: World, days: int) -> None:
+    """Add some days of sales to the twin's till."""
+    longer = pd.concat([tills.steady(product, days=60) for product in tills.STEADY[:2]])
+    shift = pd.to_datetime(longer["date"]) + pd.Timedelta(days=days)
+    longer = longer.assign(date=shift.dt.strftime("%Y-%m-%d"))[shift > tills.LAST]
+    place = Path(world.root / "exports" / "twin.csv")
+    tills.write(pd.concat([pd.read_csv(place), longer]), place)
+    world.add(TWIN, place, country="FR")
+
+
+def test_a_day_on_which_nothing_is_due_tells_of_the_evaluation_that_stands(copy: World, finished: Finished):
+    """With a new day and nothing to train the metadata are those of the stored table, said to be kept."""
+    before = pd.read_parquet(copy.home.table(TWIN, "evaluation"))
+    first = copy.metadata(finished.runs[TWIN].run_id, "evaluation")
+    sell_on(copy, 1)
+    run = copy.run(TWIN)
+    assert run.success, run.errors
+    told = copy.metadata(run.run_id, "evaluation")
+    pd.testing.assert_frame_equal(pd.read_parquet(copy.home.table(TWIN, "evaluation")), before)
+    assert told["nesting"] == first["nesting"]
+    assert told["nesting"].startswith("2 rolling origins; ")
+    assert str(before["origin"].max().date()) in told["kept"]
+    figures = {name: value for name, value in first.items() if isinstance(value, float) and name not in LOOSE}
+    assert {"wape", "mae", "coverage", "naive_wape", "naive_mae"} <= figures.keys()
+    assert {name: told[name] for name in figures} == pytest.approx(figures)
+    assert told["mase"] == pytest.approx(first["mase"], rel=0.02)
+
+
+def test_new_days_move_the_forecast_without_training(copy: World):
     """`daily_forecast` takes two new days in, and the standing champions forecast from the later origin."""
     known = versions(copy, TWIN)
-    longer = pd.concat([tills.steady(product, days=60) for product in tills.STEADY[:2]])
-    shift = pd.to_datetime(longer["date"]) + pd.Timedelta(days=2)
-    longer = longer.assign(date=shift.dt.strftime("%Y-%m-%d"))[shift > tills.LAST]
-    place = Path(copy.root / "exports" / "twin.csv")
-    tills.write(pd.concat([pd.read_csv(place), longer]), place)
-    copy.add(TWIN, place, country="FR")
+    sell_on(copy, 2)
     run = copy.run(TWIN, "daily_forecast")
     assert run.success, run.errors
     frame = pd.read_parquet(copy.home.table(TWIN, "forecasts"))
@@ -71,11 +101,14 @@ def test_new_days_move_the_forecast_without_training(copy: World, tmp_path: Path
 
 
 def test_unusable_rows_stop_a_tenant_before_training(copy: World):
-    """Mostly unusable rows block the run: nothing is trained, earlier forecasts stay, marked; others are untouched."""
-    place = copy.root / "exports" / "torn.csv"
+    """A broken export blocks the run: nothing is trained, sales and forecasts stay; other tenants are untouched."""
+    exports = copy.root / "exports" / "twin"
     broken = pd.read_csv(copy.root / "exports" / "twin.csv", dtype=str)
     broken["quantity"] = np.where(np.arange(len(broken)) % 5 < 4, "n/a", broken["quantity"])
-    copy.add(TWIN, tills.write(broken, place), country="FR")
+    tills.write(broken, exports / "torn.csv")
+    (copy.root / "exports" / "twin.csv").rename(exports / "twin.csv")
+    copy.add(TWIN, exports, country="FR")
+    sales = pd.read_parquet(copy.home.table(TWIN, "sales"))
     forecasts, other, known = (
         pd.read_parquet(copy.home.table(TWIN, "forecasts")),
         stored(copy, ODD),
@@ -83,6 +116,7 @@ def test_unusable_rows_stop_a_tenant_before_training(copy: World):
     )
     run = copy.run(TWIN)
     assert not run.success
+    pd.testing.assert_frame_equal(pd.read_parquet(copy.home.table(TWIN, "sales")), sales)
     assert not TRAINS_FROM & {asset for asset, _ in materialized(copy, run.run_id)}
     after = pd.read_parquet(copy.home.table(TWIN, "forecasts"))
     pd.testing.assert_frame_equal(after.drop(columns=MARKS), forecasts.drop(columns=MARKS))
@@ -101,7 +135,70 @@ def test_unusable_rows_stop_a_tenant_before_training(copy: World):
     assert "torn.csv row 1: bad_quantity 'n/a'" in str(total.data["examples"])
     assert sum(int(one.data["rows"]) for one in by_product) == 320
     assert all("torn.csv row" in str(one.data["examples"]) for one in by_product)
-    assert "required_fields" in " ".join(run.errors)
+    assert "sales: required_fields (blocking)" in " ".join(run.failed_checks)
+    assert not copy.run(TWIN).success
+
+
+def test_another_tills_sales_begin_anew(copy: World):
+    """A tenant that is pointed at another business's file forecasts that one's products alone, and says so."""
+    other = tills.write(tills.steady("Bun", days=60), copy.root / "exports" / "other.csv")
+    before = copy.add(TWIN, copy.root / "exports" / "twin.csv", country="FR")
+    with copy.entered() as installation:
+        extract_sales(before, copy.home, installation.settings)
+    copy.add(TWIN, other, country="FR")
+    run = copy.run(TWIN, "daily_forecast")
+    assert run.success, run.errors
+    assert set(pd.read_parquet(copy.home.table(TWIN, "forecasts"))["product_id"]) == {"Bun"}
+    with copy.instance() as instance:
+        made = instance.get_latest_materialization_event(dg.AssetKey("sales"))
+    assert made is not None
+    assert made.asset_materialization is not None
+    assert made.asset_materialization.metadata["replaced_source"].value == before.source.path
+
+
+def gone(world: World) -> None:
+    """Let the twin's sales be gone."""
+    world.add(TWIN, world.root / "exports" / "gone.csv", country="FR")
+
+
+def torn_tenant(world: World) -> None:
+    """Let the twin's own file be broken."""
+    (world.home.tenants / f"{TWIN}.toml").write_text("id = [", encoding="utf-8")
+
+
+def bad_covariates(world: World) -> None:
+    """Let the twin's covariates be words."""
+    made = world.add(TWIN, world.root / "exports" / "twin.csv", country="FR")
+    place = world.root / "weather.csv"
+    place.write_text("date,rain\n2024-07-18,wet\n", encoding="utf-8")
+    save_tenant(world.home, made.model_copy(update={"covariates": CovariateSource(path=str(place))}), replace=True)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (gone, "sales: SourceNotFoundError: there is no"),
+        (torn_tenant, "sales: TenantError: tenant file"),
+        (bad_covariates, "calendar: DataError: covariates file 'weather.csv', row 1: 'wet'"),
+    ],
+)
+@pytest.mark.parametrize("torn", [False, True])
+def test_what_stops_the_sales_marks_the_last_forecast(
+    copy: World, harm: Callable[[World], None], said: str, torn: bool
+):
+    """Whatever keeps new sales out, the last forecast says that it is stale; where it is torn, the cause is told."""
+    place = copy.home.table(TWIN, "forecasts")
+    harm(copy)
+    if torn:
+        place.write_bytes(b"PAR1 torn")
+    run = copy.run(TWIN)
+    assert not run.success
+    (error,) = run.errors
+    assert error.startswith(said)
+    if not torn:
+        forecasts = pd.read_parquet(place)
+        assert set(forecasts["stale"]) == {True}
+        assert set(forecasts["reason"].str.contains("new sales are blocked: ")) == {True}
 
 
 def evaluations(world: World, run_id: str) -> list[dg.AssetCheckEvaluation]:

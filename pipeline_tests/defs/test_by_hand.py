@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dagster as dg
 import pandas as pd
+import pytest
 
+from pipeline.defs.training import assets
 from pipeline.keys import partition_key, split_key
 from pipeline_tests.defs import tills
-from pipeline_tests.defs.world import ODD, TWIN, World, keys
+from pipeline_tests.defs.world import ODD, ONE_STEP, TWIN, World, definitions, keys
 
 BUTTER, PAIN = tills.STEADY[:2]
 
@@ -85,6 +89,41 @@ def test_retrain_products_trains_those_alone(copy: World):
     assert ledger.loc[PAIN, "reason"] == "not among the products asked for"
     frame = pd.read_parquet(copy.home.table(TWIN, "forecasts")).drop_duplicates("product_id").set_index("product_id")
     assert frame["model_version"].to_dict() == after
+
+
+def test_a_run_trains_what_it_was_asked_for(copy: World, monkeypatch: pytest.MonkeyPatch):
+    """Another run that overwrites the tenant's plan, as one from the command line may, changes nothing about it."""
+    plan, write = copy.home.table(TWIN, "training_plan"), assets.write_table
+    others, before = plan.read_bytes(), newest(copy, TWIN)
+
+    def overtaken(path: Path, frame: pd.DataFrame) -> None:
+        write(path, frame)
+        if path == plan:
+            path.write_bytes(others)
+
+    monkeypatch.setattr(assets, "write_table", overtaken)
+    run = copy.retrain(TWIN, [BUTTER])
+    assert run.success, run.errors
+    assert set(pd.read_parquet(plan)["cause"]) == {"never_trained"}
+    ledger = pd.read_parquet(copy.home.table(TWIN, "training_ledger")).set_index("product_id")
+    assert ledger["cause"].to_dict() == {BUTTER: "request", PAIN: None}
+    assert newest(copy, TWIN)[PAIN] == before[PAIN]
+
+
+def test_a_plan_made_by_hand_is_trained_by_the_next_step(copy: World):
+    """Materialized one after the other, the plan with its products and then the training, those are trained."""
+    job, before = definitions().resolve_implicit_global_asset_job_def(), newest(copy, TWIN)
+    form = {"ops": {"training_plan": {"config": {"products": [BUTTER]}}}}
+    with copy.instance() as instance:
+        for names, config in ((["training_plan"], form), (["training_ledger", "evaluation"], {})):
+            chosen = [dg.AssetKey(name) for name in names]
+            done = job.execute_in_process(
+                {**ONE_STEP, **config}, instance=instance, asset_selection=chosen, partition_key=TWIN
+            )
+            assert done.success
+    after = newest(copy, TWIN)
+    assert after[BUTTER] > before[BUTTER]
+    assert after[PAIN] == before[PAIN]
 
 
 def test_retrain_products_refuses_a_product_that_is_not_sold(copy: World):

@@ -107,6 +107,11 @@ def test_tables_show_their_size_columns_and_rows(materializations: list[dg.Asset
         assert one.metadata["dagster/row_count"].value == len(frame), name
         schema = one.metadata["dagster/column_schema"].value
         assert [column.name for column in schema.columns] == list(frame.columns), name
+        if name == "forecasts":
+            shown = {column.name: (column.type, column.description) for column in schema.columns}
+            assert shown["date"][0] == "date"
+            assert shown["product_id"][0] == "string"
+            assert shown["upper"] == ("float64", "0.95 quantile.")
         assert one.metadata["path"].value == str(finished.world.home.table(ODD, name)), name
         assert isinstance(one.metadata["preview"], dg.TableMetadataValue), name
 

@@ -119,6 +119,14 @@ class World:
         with self.entered():
             return run_job(tenant_id, "retrain_products", config)
 
+    def metadata(self, run_id: str, asset: str) -> dict[str, Any]:
+        """The metadata of the one materialization of an asset in a run."""
+        with self.instance() as instance:
+            entries = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+        made = [entry.asset_materialization for entry in entries]
+        (found,) = [one for one in made if one and one.asset_key.to_user_string() == asset]
+        return {name: entry.value for name, entry in found.metadata.items()}
+
     def by_hand(self, keys: Sequence[str]) -> dg.ExecuteInProcessResult:
         """Materialize `product_model` for adjacent partition keys, as the UI's materialize dialog does."""
         job = definitions().resolve_implicit_global_asset_job_def()

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.observe import lay_out, observe
 from pipeline.engine.panel import Outlook, Panel
-from pipeline_tests.engine.builders import days, on, outlook_of, sold_daily
+from pipeline_tests.engine.builders import daily, days, on, outlook_of, sold_daily
 
 LENGTH, HORIZON = 7 * 60, 14
 WHOLE = LENGTH + HORIZON
@@ -104,3 +104,55 @@ def test_a_holiday_on_a_day_of_rest_says_nothing_of_the_holiday() -> None:
     ahead = closed_ahead(observe(sales, outlook), outlook, 7)[0]
     assert not ahead[1]
     assert ahead.tolist() == [(count + k) % 7 == 6 for k in range(7)]
+
+
+def grown(count: int, rows: list[tuple[str, int]], closed: np.ndarray, outlook: Outlook) -> Panel:
+    """Return the panel of products that sell 50 a day from their first day on, except on closed days."""
+    cells = [(product, day, 50.0) for product, first in rows for day in range(first, count) if not closed[day]]
+    return observe(lay_out(daily(cells), days(count)[-1]), outlook)
+
+
+def test_a_product_of_a_few_days_rests_with_its_shop() -> None:
+    """A product that has not seen one Sunday yet is closed on the next, like all that its shop sells."""
+    sundays = np.arange(LENGTH) % 7 == 6
+    panel = grown(LENGTH - 1, [("new", LENGTH - 6), ("old", 0)], sundays, outlook_of(WHOLE))
+    found = closed_ahead(panel, outlook_of(WHOLE), 7)
+    assert found.tolist() == [[day == 0 for day in range(7)]] * 2
+
+
+def test_a_holiday_before_a_product_began_is_learnt() -> None:
+    """The holiday on which the shop was shut last year closes it this year for what is on sale since the spring."""
+    christmas = on(WHOLE, 50, LENGTH + 3)
+    outlook = outlook_of(WHOLE, holidays={"Christmas": christmas})
+    panel = grown(LENGTH, [("old", 0), ("since_spring", 120)], christmas, outlook)
+    assert [np.flatnonzero(row).tolist() for row in closed_ahead(panel, outlook, HORIZON)] == [[3], [3]]
+
+
+def test_a_holiday_that_the_shop_mostly_opened_on_is_open_for_a_young_product() -> None:
+    """Holidays on which the shop sold count as open days, though a product was not on sale yet."""
+    feast, closed = on(WHOLE, 50, 100, 150, LENGTH + 3), on(LENGTH, 50)
+    outlook = outlook_of(WHOLE, holidays={"Feast": feast})
+    panel = grown(LENGTH, [("old", 0), ("young", 200)], closed, outlook)
+    assert not closed_ahead(panel, outlook, HORIZON).any()
+
+
+def test_a_product_taken_alone_knows_its_shops_closings() -> None:
+    """A product that goes to a worker without the others is closed on the same days, in any cut of the history."""
+    sundays = np.arange(LENGTH) % 7 == 6
+    outlook = outlook_of(WHOLE)
+    panel = grown(LENGTH, [("new", LENGTH - 20), ("old", 0)], sundays, outlook)
+    together = closed_ahead(panel, outlook, HORIZON)
+    alone = panel.take([0])
+    np.testing.assert_array_equal(closed_ahead(alone, outlook, HORIZON), together[:1])
+    origin = days(LENGTH)[-16]
+    assert closed_ahead(alone.until(origin), outlook, 7)[0].tolist() == [(LENGTH - 15 + k) % 7 == 6 for k in range(7)]
+
+
+def test_a_product_that_is_sold_out_on_open_days_is_not_closed() -> None:
+    """Days on which a product could not be had are no closings, nor do they hide those of its shop."""
+    sundays = np.arange(LENGTH) % 7 == 6
+    table = sold_daily(np.where(sundays, 0.0, np.full((2, LENGTH), 50.0)))
+    table["sold_out"] = (table["product_id"] == "p0") & (table["date"] > days(LENGTH)[-30])
+    outlook = outlook_of(WHOLE)
+    found = closed_ahead(observe(lay_out(table, days(LENGTH)[-1]), outlook), outlook, HORIZON)
+    assert [np.flatnonzero(row).tolist() for row in found] == [[6, 13], [6, 13]]

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from contracts import DemandClass, Metrics
-from pipeline.engine.combination import GATEKEEPER
-from pipeline.engine.evaluate import OriginForecasts, Task, at_origin, bands_of, score, table, with_intervals
+from pipeline.engine.combination import EQUAL, GATEKEEPER
+from pipeline.engine.evaluate import OriginForecasts, Task, among, at_origin, bands_of, nested, score, table
 from pipeline.engine.families import FAMILIES, Fitted, Recipe, Scope
 from pipeline.engine.families.seasonal_naive import FittedSeasonalNaive, SeasonalNaive
 from pipeline.engine.intervals import FALLBACK, LEVELS, spread
@@ -93,6 +93,18 @@ def test_only_products_with_enough_days_take_part() -> None:
     assert (nobody.products, nobody.combined.shape, score([nobody])) == ((), (0, HORIZON), Metrics(n=0))
 
 
+def test_discontinued_products_are_neither_fitted_nor_scored() -> None:
+    """What has not sold for ninety days lends neither its zeros to the trees nor its errors of 0 to the figures."""
+    units = demand(LENGTH + 60, products=4)
+    given_up = units.copy()
+    given_up[3, 60:] = 0
+    origin = ORIGIN + pd.Timedelta(days=60)
+    whole = at_origin(task_of(given_up, origin=origin, families=(*FAST, "lightgbm")))
+    without = at_origin(task_of(units[:3], origin=origin, families=(*FAST, "lightgbm")))
+    assert whole.products == without.products == ("p0", "p1", "p2")
+    np.testing.assert_array_equal(whole.combined, without.combined)
+
+
 def test_active_days_ask_for_recent_sales_and_count_from_the_first_row() -> None:
     """With `active_days` masked and closed days count as history, and a product must have sold lately."""
     units = demand(LENGTH)
@@ -108,6 +120,8 @@ def test_active_days_ask_for_recent_sales_and_count_from_the_first_row() -> None
 @dataclass(frozen=True)
 class Fragile(SeasonalNaive):
     """A seasonal naive plus one unit that cannot fit one product."""
+
+    intermittent = False
 
     error: Exception
     scope: Scope = Scope.PRODUCT
@@ -188,6 +202,7 @@ def scored(count: int = 5, products: int = 30, step: int = HORIZON, seed: int = 
             np.full(products, 25.0),
             (DemandClass.HIGH,) * products,
             {},
+            np.zeros(y_hat.shape, bool),
         )
         for number in range(count)
     ]
@@ -205,60 +220,122 @@ def alike(one: list[OriginForecasts], two: list[OriginForecasts]) -> list[bool]:
 
 def test_intervals_from_strictly_earlier_origins() -> None:
     """Whatever came true at an origin or later changes no interval up to it; what came earlier does."""
-    plain = with_intervals(scored(), strictly_earlier=True)
+    plain = nested(scored(), strictly_earlier=True)
     for number in range(5):
         changed = [one if at < number else moved(one) for at, one in enumerate(scored())]
-        other = with_intervals(changed, strictly_earlier=True)
+        other = nested(changed, strictly_earlier=True)
         assert alike(plain, other) == [at <= number for at in range(5)]
 
 
 def test_the_first_origins_leave_themselves_out() -> None:
     """Without two earlier origins the others are used, never the origin's own actuals."""
-    plain = with_intervals(scored())
+    plain = nested(scored())
     for number in range(5):
-        other = with_intervals([moved(one) if at == number else one for at, one in enumerate(scored())])
+        other = nested([moved(one) if at == number else one for at, one in enumerate(scored())])
         assert np.array_equal(plain[number].laid, other[number].laid)
-    last = with_intervals([moved(one) if at == 4 else one for at, one in enumerate(scored())])
+    last = nested([moved(one) if at == 4 else one for at, one in enumerate(scored())])
     assert alike(plain, last) == [False, False, True, True, True]
 
 
 def test_origins_whose_days_overlap_are_not_earlier() -> None:
     """An earlier origin counts only when its whole horizon had come."""
-    plain = with_intervals(scored(step=7), strictly_earlier=True)
+    plain = nested(scored(step=7), strictly_earlier=True)
     changed = [moved(one) if at == 2 else one for at, one in enumerate(scored(step=7))]
-    other = with_intervals(changed, strictly_earlier=True)
+    other = nested(changed, strictly_earlier=True)
     assert alike(plain, other) == [True, True, True, True, False]
 
 
 def test_origins_come_back_in_order() -> None:
     """Origins that were finished in any order are calibrated and returned in time's."""
     shuffled = [scored()[number] for number in (3, 0, 4, 1, 2)]
-    assert [one.origin for one in with_intervals(shuffled)] == [one.origin for one in scored()]
-    for one, two in zip(with_intervals(shuffled), with_intervals(scored()), strict=True):
+    assert [one.origin for one in nested(shuffled)] == [one.origin for one in scored()]
+    for one, two in zip(nested(shuffled), nested(scored()), strict=True):
         np.testing.assert_array_equal(one.laid, two.laid)
+
+
+def with_trees(made: list[OriginForecasts]) -> list[OriginForecasts]:
+    """Return the origins with a second voice, worse from origin to origin."""
+    return [
+        replace(one, families={**one.families, "lightgbm": one.families["linear"] + 4.0 * number})
+        for number, one in enumerate(made, 1)
+    ]
+
+
+def test_weights_are_learnt_from_strictly_earlier_origins() -> None:
+    """What came true at an origin or later changes no combined forecast up to it; what came earlier does."""
+    plain = nested(with_trees(scored()), strictly_earlier=True)
+    assert plain[0].weights == EQUAL
+    np.testing.assert_allclose(plain[0].combined, 102.0)
+    for number in range(5):
+        changed = [one if at < number else moved(one) for at, one in enumerate(with_trees(scored()))]
+        other = nested(changed, strictly_earlier=True)
+        same = [np.array_equal(a.combined, b.combined) for a, b in zip(plain, other, strict=True)]
+        assert same == [at <= number for at in range(5)]
+        assert alike(plain, other) == same
+
+
+def test_the_first_origins_learn_no_weight_from_themselves() -> None:
+    """Without two earlier origins the others are learnt from, and later ones still from the earlier alone."""
+    plain = nested(with_trees(scored()))
+    for number in range(5):
+        other = nested([moved(one) if at == number else one for at, one in enumerate(with_trees(scored()))])
+        assert np.array_equal(plain[number].combined, other[number].combined)
+        assert np.array_equal(plain[number].laid, other[number].laid)
+    last = nested([moved(one) if at == 4 else one for at, one in enumerate(with_trees(scored()))])
+    assert alike(plain, last) == [False, False, True, True, True]
+
+
+def test_families_that_were_lost_leave_the_weights_of_the_others() -> None:
+    """As if only some had spoken, their learnt weights are brought to 1."""
+    done = nested(with_trees(scored()))
+    left = among(done, {"linear"})
+    np.testing.assert_allclose(left[-1].combined, 100.0)
+    assert left[-1].laid is None
 
 
 def test_without_earlier_origins_the_fallback_is_laid() -> None:
     """The first origin alone has intervals that rest on no error."""
-    first = with_intervals(scored(1), strictly_earlier=True)[0]
+    first = nested(scored(1), strictly_earlier=True)[0]
     assert first.laid is not None
     np.testing.assert_allclose(first.laid[:, 0, 0], [100 + 5 * FALLBACK[level] for level in LEVELS])
 
 
 def test_intervals_cover_as_they_say() -> None:
     """On errors drawn alike nine in ten actuals lie within, origin after origin."""
-    done = with_intervals(scored(12), strictly_earlier=True)
+    done = nested(scored(12), strictly_earlier=True)
     assert score(done[2:]).coverage == pytest.approx(0.9, abs=0.02)
+
+
+def test_closed_days_are_sure_and_teach_no_interval() -> None:
+    """A closed day has an interval of no width, and its error of 0, where it counts as one, narrows no other."""
+    closed = np.zeros((30, HORIZON), bool)
+    closed[:, [6, 13]] = True
+    origins = [
+        replace(
+            one,
+            closed=closed,
+            families={name: np.where(closed, 0.0, made) for name, made in one.families.items()},
+            actual=np.where(closed, 0.0, one.actual),
+        )
+        for one in scored(12)
+    ]
+    for found in (nested(origins)[-1], nested(origins, strictly_earlier=True)[-1]):
+        assert found.laid is not None
+        assert (found.laid[:, closed] == 0).all()
+        assert (found.laid[-1] - found.laid[0])[~closed].min() > 0
+    days_open = bands_of(origins)[DemandClass.HIGH]
+    assert [band.errors for band in days_open[:2]] == [12 * 30 * 6] * 2
 
 
 def test_a_product_that_nobody_forecast_has_no_interval() -> None:
     """Where the combination is NaN so are the quantiles."""
     holed = []
     for one in scored(3):
-        combined = one.combined.copy()
-        combined[2] = NAN
-        holed.append(replace(one, combined=combined))
-    done = with_intervals(holed)[-1]
+        families = {name: made.copy() for name, made in one.families.items()}
+        for made in families.values():
+            made[2] = NAN
+        holed.append(replace(one, families=families))
+    done = nested(holed)[-1]
     assert done.laid is not None
     assert np.isnan(done.laid[:, 2]).all()
     assert np.isfinite(np.delete(done.laid, 2, axis=1)).all()
@@ -266,7 +343,7 @@ def test_a_product_that_nobody_forecast_has_no_interval() -> None:
 
 def test_scores_are_those_of_the_metrics() -> None:
     """Of a family or the combination, of a product or all: the figures are those of the blocks themselves."""
-    done = with_intervals(scored(3))
+    done = nested(scored(3))
     actual = np.concatenate([one.actual for one in done])
     found = score(done, GATEKEEPER)
     assert found == measure(actual, np.full_like(actual, 101)).model_copy(
@@ -291,7 +368,7 @@ def test_a_product_that_took_no_part_has_no_score() -> None:
 
 def test_the_table_has_a_row_a_product_origin_and_day() -> None:
     """The table holds each number at its product, origin and day."""
-    done = with_intervals(scored(2, products=3))
+    done = nested(scored(2, products=3))
     found = table(done, "bakery")
     given = ["tenant_id", "product_id", "origin", "date", "horizon", "actual", "y_hat", "lower", "upper", "scale"]
     assert list(found.columns) == [*given, GATEKEEPER, "linear"]

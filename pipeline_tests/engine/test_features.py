@@ -54,6 +54,8 @@ def slowly(panel: Panel, outlook: Outlook, row: int, day: pd.Timestamp) -> dict[
     back = {lag: past.get(day - pd.Timedelta(days=lag), NAN) for lag in (1, 2, 3, 7, 14, 21, 28, 364)}
     found: dict[str, float] = {f"lag_{lag}": value for lag, value in back.items()}
     found |= {f"mean_{width}": past.tail(width).mean() for width in (7, 28, 91)}
+    wider = [past.tail(width).mean() for width in (28, 91, 371)]
+    found["level"] = next((mean for mean in wider if not np.isnan(mean)), NAN)
     found["deviation_28"] = known.std(ddof=0) if len(known) else NAN
     found["largest_28"], found["zero_share_28"] = known.max(), (known == 0).mean() if len(known) else NAN
     weights = pd.Series([0.7 ** (day - at).days for at in month.index], month.index)[month.notna()]

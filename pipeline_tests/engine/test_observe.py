@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.engine.closing import closed_ahead
 from pipeline.engine.observe import Ledgered, lay_out, observe
 from pipeline.engine.panel import Panel, Status
 from pipeline.errors import DataError
+from pipeline.training.fingerprint import fingerprints
 from pipeline_tests.engine.builders import MONDAY, NAN, daily, days, demand, on, outlook_of, sold_daily
 
 WEEKS = 10
@@ -129,6 +129,19 @@ def test_before_its_first_row_a_product_does_not_exist() -> None:
     assert panel.status[1, 15] == Status.SOLD
 
 
+def test_before_its_first_row_a_product_has_its_shops_days() -> None:
+    """What the shop did on a day is known of every product of it, also of one that had not begun."""
+    units = shop(closed=(5, 20))
+    units[1, :30] = 0
+    units[0, 10] = 0
+    units[1, 40] = 0
+    panel = observed(units, closed=on(LENGTH, 5))
+    np.testing.assert_array_equal(panel.shop_status[0], panel.shop_status[1])
+    days_off = {5: Status.CLOSED, 10: Status.UNKNOWN, 20: Status.UNKNOWN}
+    assert {day: panel.shop_status[1, day] for day in days_off} == days_off
+    assert (np.delete(panel.shop_status[1], list(days_off)) == Status.SOLD).all()
+
+
 def test_reported_zeros_before_the_first_sale_begin_a_product() -> None:
     """A product begins with its first row, which may say zero."""
     table = pd.concat([sold_daily(shop()), daily([("new", 10, 0.0), ("new", 12, 3.0)])])
@@ -173,6 +186,16 @@ def test_missing_prices_say_nothing_where_most_are_missing() -> None:
     assert observe(lay_out(table), outlook_of(LENGTH)).status[0, 20] == Status.ZERO
 
 
+def test_whether_prices_are_usual_is_judged_by_the_rows_so_far() -> None:
+    """A zero without a price is masked while most rows have one, whatever share of the later rows does."""
+    table = sold_daily(np.where(np.arange(LENGTH) == 20, [[0.0], [50.0]], 50.0), drop_zeros=False)
+    day = (table["date"] - MONDAY).dt.days
+    table["unit_price"] = np.where((day == 20) | (day >= 30), NAN, 2.5)
+    sales = lay_out(table)
+    found = [observe(sales, outlook_of(LENGTH), sales.dates[at]).status[0, 20] for at in (20, 29, LENGTH - 1)]
+    assert found == [Status.MASKED, Status.MASKED, Status.ZERO]
+
+
 def test_locations_are_shops_of_their_own() -> None:
     """Silence is judged by location: one shop's sales do not make another's silent day a zero."""
     units = shop()
@@ -190,15 +213,39 @@ def test_units_of_a_product_at_two_locations_add_up() -> None:
     both = pd.concat([daily([("p", 0, 3.0), ("p", 1, 1.0)], location_id="a"), daily([("p", 0, 4.0)], location_id="b")])
     sales = lay_out(both)
     assert sales.quantity.tolist() == [[7.0, 1.0]]
-    assert sales.location == (None,)
+    assert observe(sales, outlook_of(2)).location == (None,)
 
 
 def test_labels_are_a_products_only_value() -> None:
     """A label is taken where a product has one value only; missing values do not count as one."""
     table = daily([("a", 0, 1.0), ("a", 1, 1.0), ("b", 0, 1.0), ("b", 1, 1.0)])
     table["category"] = ["bread", None, "bread", "cake"]
-    assert lay_out(table).category == ("bread", None)
-    assert lay_out(table).name == (None, None)
+    panel = observe(lay_out(table), outlook_of(2))
+    assert panel.category == ("bread", None)
+    assert panel.name == (None, None)
+
+
+def test_labels_are_those_of_the_day() -> None:
+    """A product has no label before a row gives one, and keeps it until the day on which another row disagrees."""
+    table = daily([("a", 0, 1.0), ("a", 2, 1.0), ("a", 4, 1.0), ("a", 6, 1.0)])
+    table["category"] = [None, "bread", "cake", "bread"]
+    sales = lay_out(table)
+    found = [observe(sales, outlook_of(7), day).category for day in sales.dates]
+    assert found == [(None,), (None,), ("bread",), ("bread",), (None,), (None,), (None,)]
+
+
+def test_a_product_that_moves_was_in_its_first_shop_until_then() -> None:
+    """As of the days before a product's first row at a second location, the first one's silence is its silence."""
+    north, south = np.full(LENGTH, 50.0), np.full(LENGTH, 50.0)
+    north[20] = 0
+    table = sold_daily(np.vstack([north, south]), ("bread", "cake"))
+    table["location_id"] = np.where(table["product_id"] == "bread", "north", "south")
+    moved = (table["product_id"] == "bread") & (table["date"] >= MONDAY + pd.Timedelta(days=60))
+    table.loc[moved, "location_id"] = "south"
+    sales = lay_out(table)
+    before, after = (observe(sales, outlook_of(LENGTH), sales.dates[day]) for day in (59, 60))
+    assert (before.location, before.status[0, 20]) == (("north", "south"), Status.UNKNOWN)
+    assert (after.location, after.status[0, 20]) == ((None, "south"), Status.ZERO)
 
 
 def test_the_axis_ends_where_it_is_told() -> None:
@@ -227,29 +274,47 @@ def test_the_weekday_rule_against_a_loop(seed: int, length: int, share: float) -
         assert panel.status[0, day] == (usual if silent[day] else Status.SOLD)
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    origin=st.integers(0, LENGTH - 1),
-    seed=st.integers(0, 2**16),
-    share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
-)
-def test_nothing_after_the_origin_is_looked_at(origin: int, seed: int, share: float) -> None:
-    """Whatever becomes of the days after an origin, the panel as of it stays the same, bit by bit."""
+@settings(max_examples=80, deadline=None)
+@given(origin=st.integers(10, LENGTH - 1), seed=st.integers(0, 2**16), later=st.integers(0, 2**16))
+def test_nothing_after_the_origin_is_looked_at(origin: int, seed: int, later: int) -> None:
+    """Whatever rows follow an origin, in whatever order, nothing of the panel as of it changes by a bit."""
+    day = MONDAY + pd.Timedelta(days=origin)
+    past, future = sold_at_random(seed), sold_at_random(later, settled=False)
+    past, future = past[past["date"] <= day], future[future["date"] > day]
+    outlook = outlook_of(LENGTH + 14, holidays={"h": on(LENGTH + 14, 20, LENGTH + 2)}, closed=on(LENGTH + 14, 30))
+    alone = observe(lay_out(past, day), outlook)
+    rows = pd.concat([past, future]).sample(frac=1, random_state=seed)
+    whole = observe(lay_out(rows, MONDAY + pd.Timedelta(days=LENGTH - 1)), outlook, day)
+    known = whole.take([whole.row[product] for product in alone.products])
+    assert known.last == alone.last == day
+    for name in ("quantity", "status", "shop_status"):
+        np.testing.assert_array_equal(getattr(known, name), getattr(alone, name), name)
+    for name in ("category", "location", "name"):
+        assert getattr(known, name) == getattr(alone, name)
+    assert fingerprints(known) == fingerprints(alone)
+    np.testing.assert_array_equal(closed_ahead(known, outlook, 14), closed_ahead(alone, outlook, 14))
+
+
+def sold_at_random(seed: int, settled: bool = True) -> pd.DataFrame:
+    """Return a table with every column; of settled products most have one label each, of others any."""
     rng = np.random.default_rng(seed)
-    units = demand(LENGTH, level=8.0, seed=seed) * (rng.random((3, LENGTH)) < 0.7)
-    units[:, rng.choice(LENGTH, 8, replace=False)] = 0
-    sales, outlook = laid_out(units), outlook_of(LENGTH, holidays={"h": on(LENGTH, 20)}, closed=on(LENGTH, 30))
-    altered = {}
-    for name in ("quantity", "present", "masked"):
-        values = getattr(sales, name).copy()
-        changed = rng.random(values[:, origin + 1 :].shape) < share
-        values[:, origin + 1 :][changed] = rng.integers(0, 2, int(changed.sum())) * (50 if name == "quantity" else 1)
-        altered[name] = values
-    day = sales.dates[origin]
-    before, after = observe(sales, outlook, day), observe(replace(sales, **altered), outlook, day)
-    np.testing.assert_array_equal(before.quantity, after.quantity)
-    np.testing.assert_array_equal(before.status, after.status)
-    assert before.last == day
+    rest, price_share = rng.integers(0, 8), rng.choice([0.1, 0.9])
+    sold = rng.random((5, LENGTH)) < rng.choice([0.3, 0.9])
+    sold[:, (np.arange(LENGTH) % 7 == rest) | (rng.random(LENGTH) < 0.1)] = False
+    sold[:, 0] = rng.random(5) < 0.5
+    sold[0, 0] = True
+    product, day = np.nonzero(sold)
+    product = product if settled else product + rng.integers(0, 3)
+    table = daily([(f"p{of}", at, 0.0) for of, at in zip(product, day, strict=True)])
+    table["quantity"] = rng.poisson(rng.choice([1.0, 20.0]), len(table)).astype(float)
+    for column in ("location_id", "category", "product_name"):
+        own, stray = product % 3, rng.integers(0, 3, len(table))
+        label = np.where(rng.random(len(table)) < (0.01 if settled else 0.5), stray, own)
+        missing = rng.random(len(table)) < rng.choice([0.0, 0.02])
+        table[column] = np.where(missing, None, np.array(["x", "y", "z"], object)[label])
+    table["unit_price"] = np.where(rng.random(len(table)) < price_share, 2.5, NAN)
+    table["sold_out"] = rng.random(len(table)) < 0.05
+    return table
 
 
 def laid_out(units: np.ndarray) -> Ledgered:
@@ -283,3 +348,17 @@ def test_a_product_of_one_shop_is_judged_by_all_that_the_shop_sells() -> None:
     row = panel.products.index("cake")
     assert (panel.status[row][1:57:3] == Status.ZERO).all()
     assert not (panel.status == Status.UNKNOWN).any()
+
+
+def test_history_begins_after_a_long_silence() -> None:
+    """Rows before more than 400 silent days leave no trace but the names of their products."""
+    units = demand(60)
+    table = sold_daily(units)
+    stray = daily([("p0", -401, 7.0), ("p1", -5000, 3.0), ("ghost", -5000, 3.0)])
+    found, expected = (observe(lay_out(rows), outlook_of(70)) for rows in (pd.concat([table, stray]), table))
+    assert found.products == ("ghost", "p0", "p1", "p2")
+    assert found.dates.equals(expected.dates)
+    np.testing.assert_array_equal(found.quantity[1:], expected.quantity)
+    assert (found.status[0] == Status.BEFORE).all()
+    near = observe(lay_out(pd.concat([table, daily([("p0", -400, 7.0)])])), outlook_of(500, "2021-01-01"))
+    assert len(near.dates) == 460

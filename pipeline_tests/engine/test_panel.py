@@ -22,6 +22,21 @@ def test_labels_default_to_none_for_each_product() -> None:
     assert panel_of(np.ones((2, 3))).category == (None, None)
 
 
+def test_a_panel_without_shops_has_each_product_as_its_own() -> None:
+    """Where nothing is said of the shops, a product's own days are its shop's; wrong shapes are refused."""
+    panel = panel_of([[1, 0], [NAN, 2]])
+    np.testing.assert_array_equal(panel.shop_status, panel.status)
+    with pytest.raises(EngineError, match=r"2 products and 2 days .* got \(2, 2\), \(2, 2\), \(1, 2\)"):
+        panel_of([[1, 0], [NAN, 2]], shop_status=panel.status[:1])
+
+
+def test_the_shops_days_follow_the_product() -> None:
+    """What is known of a product's shop is cut and taken along with the product's own days."""
+    panel = panel_of([[1, 2, 3], [NAN, NAN, 6]], shop_status=np.array([[1, 3, 1], [1, 4, 1]], np.int8))
+    assert panel.take([1]).shop_status.tolist() == [[1, 4, 1]]
+    assert panel.until(MONDAY + pd.Timedelta(days=1)).shop_status.tolist() == [[1, 3], [1, 4]]
+
+
 def test_until_keeps_nothing_later() -> None:
     """A panel cut at an origin ends on it, with its arrays."""
     cut = panel_of([[1, 2, 3, 4]]).until(MONDAY + pd.Timedelta(days=1))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from contracts import ForecastRow, Rung
-from pipeline.forecasting.stale import mark_stale
+from pipeline.errors import DataError
+from pipeline.forecasting.stale import last_forecasts, mark_stale
 from pipeline.tables import records
 from pipeline_tests.forecasting.test_ladder import climb
 from pipeline_tests.training.shop import Shop
@@ -25,6 +28,25 @@ def test_a_blocked_tenant_keeps_its_forecast_marked_stale(fresh: Shop) -> None:
     rows = [ForecastRow.model_validate(row) for row in records(after)]
     assert {(row.rung, row.stale) for row in rows} == {(Rung.LAST_FORECAST, True)}
     assert all("the file is torn" in row.reason for row in rows)
+
+
+@pytest.mark.parametrize("damage", ["torn", "no columns"])
+def test_a_forecast_that_cannot_be_marked_is_logged(fresh: Shop, caplog: pytest.LogCaptureFixture, damage: str) -> None:
+    """A torn or foreign file raises nothing over what blocks the sales; the log has its path and the cause."""
+    home = fresh.installation.home
+    path = home.table("bakery", "forecasts")
+    if damage == "torn":
+        path.write_bytes(b"PAR1 torn")
+    else:
+        pd.DataFrame({"date": ["2024-01-01"]}).to_parquet(path)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=re.escape(str(path))):
+        last_forecasts(path)
+    assert mark_stale(home, "bakery", "the file is torn") == 0
+    assert path.read_bytes() == before
+    (record,) = caplog.records
+    assert (record.levelname, str(path) in record.getMessage()) == ("WARNING", True)
+    assert "'bakery' could not be marked as stale" in record.getMessage()
 
 
 def test_without_a_forecast_there_is_nothing_to_mark(fresh: Shop) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from contracts import ExtractionReport, FaultKind, FileSource, ProductFault, RejectedRow, Rejection, Tenant
+from contracts import ExtractionReport, FaultKind, FileSource, ProductFault, RejectedRow, Rejection, SetAside, Tenant
 from pipeline.engine.observe import lay_out
 from pipeline.monitoring.findings import (
     HISTORY_CHECKS,
@@ -95,7 +95,7 @@ def test_a_sound_history_has_no_findings(name: str) -> None:
 
 def test_checks_stand_under_their_own_names() -> None:
     """A finding's check is the name that it is listed under."""
-    bad = report({Rejection.BAD_DATE: 1, Rejection.FUTURE_DATE: 1, Rejection.ABSURD_QUANTITY: 1}, products=0)
+    bad = report({Rejection.BAD_DATE: 1, Rejection.FUTURE_DATE: 1, Rejection.ABSURD_QUANTITY: 1}, products=10_001)
     bad = bad.model_copy(update={"duplicates_dropped": 1})
     for name, check in REPORT_CHECKS.items():
         assert {finding.check for finding in check(bad, SETTINGS)} == {name}
@@ -118,6 +118,17 @@ def test_required_fields_are_added_up() -> None:
     rejected = dict.fromkeys(UNUSABLE, 13)
     assert only(list(required_fields(report(rejected), SETTINGS))).severity is Severity.ERROR
     assert list(required_fields(report({Rejection.OTHER_TENANT: 90}), SETTINGS)) == []
+
+
+def test_a_file_that_was_set_aside_blocks() -> None:
+    """However small its share of all rows, a file of which nothing was taken is an error, and is named."""
+    files = (SetAside(file="june.csv", rows=4, unusable=3),)
+    rejected = {Rejection.BAD_DATE: 3, Rejection.SET_ASIDE: 1}
+    found = only(list(required_fields(report(rejected, set_aside=files), SETTINGS)))
+    assert (found.severity, found.rows) == (Severity.ERROR, 3)
+    assert found.reason.endswith("; set aside, nothing of them is taken: june.csv (3 of 4 rows)")
+    many = report(rejected, set_aside=files * (SHOWN + 2))
+    assert only(list(required_fields(many, SETTINGS))).reason.endswith("(3 of 4 rows), and 2 more files")
 
 
 def test_the_share_that_blocks_is_a_setting() -> None:
@@ -251,9 +262,9 @@ def test_quantities() -> None:
     assert "4 product days have more returns than sales" in negative.reason
 
 
-@pytest.mark.parametrize(("products", "wrong"), [(0, True), (1, False), (10_000, False), (10_001, True)])
+@pytest.mark.parametrize(("products", "wrong"), [(1, False), (10_000, False), (10_001, True)])
 def test_product_count(products: int, wrong: bool) -> None:
-    """No product at all, and more than allowed, are errors."""
+    """More products than allowed are an error."""
     found = list(product_count(report(products=products), SETTINGS))
     assert bool(found) == wrong
     assert all((one.severity, one.rows) == (Severity.ERROR, products) for one in found)

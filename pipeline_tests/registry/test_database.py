@@ -143,7 +143,7 @@ def test_opening_makes_the_folder_and_the_schema(settings: Settings) -> None:
     with open_registry(settings) as registry:
         job_id = start(registry)
     with open_registry(settings) as registry:
-        assert registry.job(job_id).tenant_id == "bakery"
+        assert registry.job("bakery", job_id).tenant_id == "bakery"
 
 
 def test_sqlite_is_set_up_for_many_processes(tmp_path: Path) -> None:
@@ -206,8 +206,7 @@ QUERIES: dict[str, Callable[[Registry], object]] = {
     "models of a product": lambda registry: registry.models("b", "p"),
     "manifest": lambda registry: registry.next_version("b", "p", MOMENT),
     "jobs": lambda registry: registry.jobs("b"),
-    "all jobs": lambda registry: registry.jobs(),
-    "plan": lambda registry: registry.plan("j"),
+    "plan": lambda registry: registry.plan("b", "j"),
     "ledger": lambda registry: registry.ledger("b"),
     "ledger of a job": lambda registry: registry.ledger("b", "j"),
     "promotions": lambda registry: registry.promotions("b"),

@@ -18,7 +18,7 @@ def test_a_job_is_recorded_from_start_to_end(registry: Registry) -> None:
         "bakery", name="weekly", cause="schedule", requested_by="cron", products_total=9, run_id="run-1"
     )
     registry.update_job(job_id, step="fitting", percentage=40, products_completed=4)
-    running = registry.job(job_id)
+    running = registry.job("bakery", job_id)
     assert (running.status, running.step, running.percentage) == (JobStatus.RUNNING, "fitting", 40)
     assert (running.products_total, running.products_completed, running.run_id) == (9, 4, "run-1")
     assert (running.finished_at, running.error) == (None, None)
@@ -35,13 +35,13 @@ def test_a_job_is_recorded_from_start_to_end(registry: Registry) -> None:
 def test_what_is_not_given_stays(registry: Registry) -> None:
     """An update changes only what it names; an update of nothing changes nothing."""
     job_id = start(registry)
-    registry.update_job(job_id, step="fitting", percentage=40, products_completed=4, products_total=8)
-    before = registry.job(job_id)
+    registry.update_job(job_id, step="fitting", percentage=40, products_completed=4)
+    before = registry.job("bakery", job_id)
     registry.update_job(job_id)
-    assert registry.job(job_id) == before
+    assert registry.job("bakery", job_id) == before
     registry.update_job(job_id, percentage=0, products_completed=0)
-    after = registry.job(job_id)
-    assert (after.step, after.percentage, after.products_completed, after.products_total) == ("fitting", 0, 0, 8)
+    after = registry.job("bakery", job_id)
+    assert (after.step, after.percentage, after.products_completed) == ("fitting", 0, 0)
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
@@ -50,7 +50,7 @@ def test_a_job_that_does_not_complete_keeps_its_progress_and_error(registry: Reg
     job_id = start(registry)
     registry.update_job(job_id, percentage=30)
     registry.finish_job(job_id, status, counts={"failed": 1}, error="disk \0 full")
-    [job] = registry.jobs()
+    [job] = registry.jobs("bakery")
     assert (job.status, job.percentage, job.failed) == (status, 30, 1)
     assert job.error == "disk \ufffd full"
 
@@ -79,13 +79,13 @@ def test_wrong_figures_are_refused(registry: Registry) -> None:
         registry.finish_job(job_id, "completed", counts={"exploded": 1})
     with pytest.raises(RegistryError, match="percentage is 101"):
         registry.update_job(job_id, percentage=101)
-    assert registry.job(job_id).status == JobStatus.RUNNING
+    assert registry.job("bakery", job_id).status == JobStatus.RUNNING
 
 
 def test_an_unknown_job_is_an_error(registry: Registry) -> None:
     """Every operation on a job that was never started says so."""
     with pytest.raises(NotRegisteredError, match="'nope'"):
-        registry.job("nope")
+        registry.job("bakery", "nope")
     with pytest.raises(NotRegisteredError, match="'nope'"):
         registry.update_job("nope", step="x")
     with pytest.raises(NotRegisteredError, match="'nope'"):
@@ -93,9 +93,12 @@ def test_an_unknown_job_is_an_error(registry: Registry) -> None:
 
 
 def test_jobs_come_newest_first_and_by_tenant(registry: Registry) -> None:
-    """One tenant's jobs hold none of another's; without a tenant all are listed; `limit` cuts the oldest."""
+    """One tenant's jobs hold none of another's, nor is one found by its id; `limit` cuts the oldest."""
     mine = [start(registry) for _ in range(3)]
     other = start(registry, "cafe")
     assert [job.id for job in registry.jobs("bakery")] == mine[::-1]
     assert [job.id for job in registry.jobs("bakery", limit=2)] == mine[:0:-1]
-    assert [job.id for job in registry.jobs()] == [other, *mine[::-1]]
+    assert [job.id for job in registry.jobs("cafe")] == [other]
+    assert registry.job("cafe", other).tenant_id == "cafe"
+    with pytest.raises(NotRegisteredError, match=f"{other!r} of tenant 'bakery'"):
+        registry.job("bakery", other)

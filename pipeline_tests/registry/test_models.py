@@ -9,8 +9,18 @@ from sqlalchemy import text
 
 from contracts import ArtefactRef, Metrics, ModelType
 from pipeline.errors import IntegrityError, NotRegisteredError, RegistryError
-from pipeline.registry import Registry
-from pipeline_tests.registry.builders import MOMENT, VERSION, manifest, member, ref, register, start, versions
+from pipeline.registry import Registry, models
+from pipeline_tests.registry.builders import (
+    MOMENT,
+    VERSION,
+    ledger_row,
+    manifest,
+    member,
+    ref,
+    register,
+    start,
+    versions,
+)
 from pipeline_tests.registry.test_plans import ODD
 
 
@@ -191,3 +201,33 @@ def test_metrics_hold_every_figure(registry: Registry) -> None:
     )  # fmt: skip
     version = register(registry, start(registry), metrics=full)
     assert registry.metrics("bakery", "baguette", version)["combination"] == full.model_dump()
+
+
+def test_a_model_and_its_ledger_row_are_one(registry: Registry) -> None:
+    """The row is committed with the version that the model got; where it cannot be, there is no model either."""
+    job_id = start(registry)
+    register(registry, job_id)
+    stored = registry.register(manifest(job_id), ledger_row(job_id, "baguette", version=None))
+    assert stored.version == "20260302_040507"
+    assert [row.version for row in registry.ledger("bakery")] == [stored.version]
+    other = start(registry)
+    for row in (ledger_row(job_id, "tart"), ledger_row(other, "baguette"), ledger_row(job_id, "baguette", "cafe")):
+        with pytest.raises(RegistryError, match="cannot be committed with a model of bakery/baguette"):
+            registry.register(manifest(job_id), row)
+    assert len(registry.models("bakery")) == 2
+
+
+def test_a_ledger_row_that_cannot_be_written_takes_its_model_back(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of a model stays when writing its ledger row fails."""
+    job_id = start(registry)
+
+    def fail(*_: object) -> None:
+        raise RegistryError("the disk is full")
+
+    monkeypatch.setattr(models, "write_ledger", fail)
+    with pytest.raises(RegistryError, match="the disk is full"):
+        registry.register(manifest(job_id), ledger_row(job_id, "baguette"))
+    assert registry.models("bakery") == []
+    assert registry.metrics("bakery", "baguette", VERSION) == {}

@@ -18,8 +18,9 @@ def test_a_plan_is_read_back_in_its_order(registry: Registry) -> None:
     rows = [plan_row(name, importance=float(i)) for i, name in enumerate(ODD)]
     rows.append(plan_row("rest", due=False, cause=None, reason="nothing new", restricted=True))
     registry.save_plan(job_id, rows)
-    assert registry.plan(job_id) == rows
-    assert registry.plan(start(registry)) == []
+    assert registry.plan("bakery", job_id) == rows
+    assert registry.plan("bakery", start(registry)) == []
+    assert registry.plan("cafe", job_id) == []
 
 
 def test_a_plan_that_is_saved_again_replaces_the_first(registry: Registry) -> None:
@@ -27,9 +28,9 @@ def test_a_plan_that_is_saved_again_replaces_the_first(registry: Registry) -> No
     job_id = start(registry)
     registry.save_plan(job_id, [plan_row("a"), plan_row("b")])
     registry.save_plan(job_id, [plan_row("b", importance=9.0)])
-    assert registry.plan(job_id) == [plan_row("b", importance=9.0)]
+    assert registry.plan("bakery", job_id) == [plan_row("b", importance=9.0)]
     registry.save_plan(job_id, [])
-    assert registry.plan(job_id) == []
+    assert registry.plan("bakery", job_id) == []
 
 
 def test_a_plan_that_cannot_be_saved_leaves_the_old_one(registry: Registry) -> None:
@@ -38,7 +39,7 @@ def test_a_plan_that_cannot_be_saved_leaves_the_old_one(registry: Registry) -> N
     registry.save_plan(job_id, [plan_row("a")])
     with pytest.raises(RegistryError):
         registry.save_plan(job_id, [plan_row("b"), plan_row("b")])
-    assert registry.plan(job_id) == [plan_row("a")]
+    assert registry.plan("bakery", job_id) == [plan_row("a")]
 
 
 def test_the_ledger_keeps_every_field(registry: Registry) -> None:
@@ -83,4 +84,4 @@ def test_rows_need_a_job_of_their_tenant(registry: Registry) -> None:
         registry.save_plan("nope", [plan_row("a")])
     with pytest.raises(RegistryError, match="belongs to tenant 'cafe'"):
         registry.save_plan(job_id, [plan_row("a", tenant_id="cafe"), plan_row("a")])
-    assert registry.plan(job_id) == []
+    assert registry.plan("bakery", job_id) == []

@@ -62,11 +62,11 @@ def test_the_database_itself_allows_one_champion(registry: Registry) -> None:
 
 
 def test_an_unknown_model_changes_nothing(registry: Registry) -> None:
-    """Promoting or refusing what is not there, or another tenant's, leaves champion and decisions alone."""
+    """A decision about what is not there, or another tenant's, leaves champion and decisions alone."""
     version = register(registry, start(registry))
     _promote(registry, version)
     register(registry, start(registry, "cafe"), tenant_id="cafe", version="20270101_000000")
-    for decide in (registry.promote, registry.refuse):
+    for decide in (registry.promote, registry.refuse, registry.withdraw):
         with pytest.raises(NotRegisteredError, match="20270101_000000"):
             decide("bakery", "baguette", "20270101_000000", reason="", actor="", figures={})
     assert _champion(registry) == version
@@ -83,6 +83,23 @@ def test_a_refusal_is_stored_with_its_figures(registry: Registry) -> None:
     assert (refused.decision, refused.from_version, refused.to_version) == (Decision.REFUSED, first, second)
     assert registry.promotions("bakery", "baguette")[0] == refused
     assert _champion(registry) == first
+
+
+def test_a_withdrawn_champion_leaves_the_product_without(registry: Registry) -> None:
+    """Neither it nor the model before it is in use, and the decision is stored; what is not in use stays as it is."""
+    job_id = start(registry)
+    first, second = register(registry, job_id), register(registry, job_id)
+    _promote(registry, first)
+    _promote(registry, second)
+    assert registry.withdraw("bakery", "baguette", first, reason="", actor="trainer", figures={}) is None
+    assert _champion(registry) == second
+    made = registry.withdraw("bakery", "baguette", second, reason="worse", actor="trainer", figures={"wape": 0.3})
+    assert made is not None
+    assert (made.decision, made.from_version, made.to_version) == (Decision.WITHDRAWN, second, second)
+    assert registry.promotions("bakery")[0] == made
+    assert registry.champions("bakery") == registry.previous_champions("bakery") == {}
+    _promote(registry, second)
+    assert _champion(registry) == second
 
 
 @pytest.mark.parametrize("figure", [float("nan"), float("inf"), object()])

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from contracts import ArtefactRef
 from pipeline.errors import IntegrityError, RegistryError
-from pipeline.registry import ArtefactStore, open_store
+from pipeline.installation import Installation
+from pipeline.registry import ArtefactStore
 from pipeline.settings import Settings
 
 CONTENT = b'{"intercept": 3.25}' * 40
@@ -248,6 +249,7 @@ def test_a_failing_disk_leaves_nothing(
 
 WRITER = """
 import sys
+from pipeline.installation import Installation
 from pipeline.registry import ArtefactStore
 store = ArtefactStore(sys.argv[1], compress=sys.argv[2] == "True")
 for number in range(100_000):
@@ -288,8 +290,19 @@ def _hash_of(path: Path) -> str:
 
 def test_the_settings_say_where(tmp_path: Path) -> None:
     """MODEL_STORAGE_PATH and ENABLE_MODEL_COMPRESSION are followed; unset, `models` under PIPELINE_HOME."""
-    open_store(Settings(pipeline_home=tmp_path)).put("x", CONTENT)
+    Installation(Settings(pipeline_home=tmp_path)).store.put("x", CONTENT)
     assert _only_file(tmp_path).suffix == ".zst"
     elsewhere = Settings(model_storage_path=str(tmp_path / "else" / "where"), enable_model_compression=False)
-    open_store(elsewhere).put("x", CONTENT)
+    Installation(elsewhere).store.put("x", CONTENT)
     assert [path.suffix for path in _files(tmp_path / "else")] == [".raw"]
+
+
+def test_messages_about_a_remote_store_hold_no_secret():
+    """A missing, unreadable or refused object is named by its place, without login and signature."""
+    root = f"memory://bob:s3cret@{uuid4().hex}/models?sig=s3cret"
+    store = ArtefactStore(root)
+    ref = ArtefactRef(name="a.json", sha256="0" * 64, bytes=1)
+    fault = store.verify(ref) or ""
+    assert "is missing" in fault
+    assert "s3cret" not in fault
+    assert "?sig=***" in fault

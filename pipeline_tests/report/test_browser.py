@@ -105,3 +105,10 @@ def test_a_phone_shows_it_without_sideways_scrolling(opened: Opened, scheme: str
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 400
     shade = opened.page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(int(n) for n in shade[4:-1].split(",")) > 380) == (scheme == "light")
+
+
+def test_a_desk_screen_shows_every_column(opened: Opened) -> None:
+    """At 1280 pixels no table has to be scrolled sideways."""
+    opened.page.set_viewport_size({"width": 1280, "height": 900})
+    wider = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth).length"
+    assert opened.page.evaluate(wider) == 0

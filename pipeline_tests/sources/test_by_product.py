@@ -78,7 +78,8 @@ def test_faults_of_several_files_add_up(folder: Path, home: Home, overlap: str) 
     for name in ("a.csv", "b.csv"):
         rows = "soon,bread,1,\n" * 4 + "2024-01-05,bread,-1,\n"
         write_text(folder / name, HEADER + rows)
-    found = extract(make_tenant(folder, overlap=overlap, duplicates="keep"), home)
+    tenant = make_tenant(folder, overlap=overlap, duplicates="keep")
+    found = extract(tenant, home, max_rejected_share=1.0)
     shown = (*(f"a.csv row {row}" for row in range(1, 5)), "b.csv row 1")
     assert told(found) == {
         (FaultKind.BAD_DATE, "bread"): (8, shown),

@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
 from contracts import Rejection
-from pipeline.errors import DataError, MissingColumnsError
+from pipeline.errors import DataError, MissingColumnsError, TenantError
 from pipeline.home import Home
+from pipeline.sources.extract import load_sales
 from pipeline_tests.sources.builders import NOW, extract, make_tenant, quantities, write_rows, write_text
 
 
 def take(folder: Path, home: Home, text: str, **source: object):
-    """Extract one CSV file of a text."""
-    return extract(make_tenant(write_text(folder / "sales.csv", text), **source), home)
+    """Extract one CSV file of a text, however many of its rows are bad."""
+    return extract(make_tenant(write_text(folder / "sales.csv", text), **source), home, max_rejected_share=1.0)
 
 
 def test_ticket_lines_become_local_days(folder: Path, home: Home) -> None:
@@ -162,6 +164,27 @@ def test_the_id_itself_goes_before_its_spellings(folder: Path, home: Home) -> No
     assert quantities(take(folder, home, head + "2024-01-05,bread,1,shop\n" + other)) == {("bread", "2024-01-05"): 1.0}
     again = Home(home.root / "again")
     assert quantities(take(folder, again, head + other)) == {("bread", "2024-01-05"): 2.0}
+
+
+def test_two_names_of_one_id_are_not_mixed(folder: Path, home: Home) -> None:
+    """Names that make the tenant's id but differ in more than capitals are refused, in one file and in several."""
+    head = "date,product_id,quantity,tenant_id\n"
+    rows = ("2024-01-05,bread,1,sh.op\n", "2024-01-05,bread,2,sh op\n")
+    north = make_tenant(folder).model_copy(update={"id": "sh-op"})
+    both = write_text(folder / "both.csv", head + "".join(rows))
+    with pytest.raises(TenantError, match=r"'sh-op'.*'sh op' \(file 'both.csv'\), 'sh.op' .*several businesses"):
+        extract(north, home)
+    both.unlink()
+    write_text(folder / "a.csv", head + rows[0])
+    extract(north, home)
+    stored = load_sales(home, "sh-op")
+    second = write_text(folder / "b.csv", head + rows[1])
+    with pytest.raises(TenantError, match=r"'sh op' \(file 'b.csv'\), 'sh.op' \(file 'a.csv'\)"):
+        extract(north, home)
+    assert_frame_equal(load_sales(home, "sh-op"), stored)
+    second.unlink()
+    write_text(folder / "c.csv", head + rows[0].replace("sh.op", "SH.OP").replace("05", "06"))
+    assert len(extract(north, home).daily) == 2
 
 
 def test_mojibake_names_are_mended(folder: Path, home: Home) -> None:

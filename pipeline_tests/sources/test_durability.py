@@ -93,10 +93,10 @@ def test_a_kill_between_two_writes_is_harmless(
     folder: Path, home: Home, monkeypatch: pytest.MonkeyPatch, overlap: str, writes: int
 ) -> None:
     """However many of the files were written when a run died, the next run ends as if it had not."""
-    path = write_rows(folder / "a.csv", days("2024-01-01", [1, 2, 3]))
+    path = write_rows(folder / "a.csv", days("2024-01-01", [1, 2, 3, 8]))
     tenant = make_tenant(folder, overlap=overlap)
     extract(tenant, home)
-    write_rows(path, days("2024-01-01", [1, 5, 3]).drop(2), age_minutes=30)
+    write_rows(path, days("2024-01-01", [1, 5, 3, 8]).drop(2), age_minutes=30)
     write_rows(folder / "b.csv", days("2024-01-02", [4, 6]), age_minutes=5)
     write, done = store.write_atomically, []
 
@@ -113,7 +113,7 @@ def test_a_kill_between_two_writes_is_harmless(
                 extract(tenant, home)
     found = extract(tenant, home)
     day_two = 4.0 if overlap == "replace" else 9.0
-    assert list(found.daily["quantity"]) == [1.0, day_two, 6.0]
+    assert list(found.daily["quantity"]) == [1.0, day_two, 6.0, 8.0]
 
 
 def _extract_for_ever(folder: Path, root: Path) -> None:

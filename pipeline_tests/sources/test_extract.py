@@ -165,6 +165,38 @@ def test_an_export_of_the_last_days_keeps_the_days_before(folder: Path, home: Ho
     assert list(extract(make_tenant(folder), home).daily["quantity"]) == [1.0] * 4 + [2.0] * 7
 
 
+def test_a_file_that_was_cut_off_takes_nothing_back(folder: Path, home: Home) -> None:
+    """A half-written file corrects the days that it holds; what it gave after them before stays."""
+    rows = days("2024-01-01", [float(n) for n in range(1, 61)])
+    path = write_rows(folder / "a.csv", rows)
+    extract(make_tenant(folder), home)
+    rows.loc[3, "quantity"] = 99.0
+    write_rows(path, rows.drop(9).head(20), age_minutes=5)
+    found = quantities(extract(make_tenant(folder), home, lookback_days=35))
+    assert len(found) == 59
+    assert found["bread", "2024-01-04"] == 99.0
+    assert ("bread", "2024-01-10") not in found
+    assert found["bread", "2024-02-29"] == 60.0
+    write_rows(path, rows, age_minutes=3)
+    assert len(extract(make_tenant(folder), home).daily) == 60
+
+
+def test_a_row_that_became_unreadable_takes_nothing_back(folder: Path, home: Home) -> None:
+    """A product's day whose row is rejected now keeps what was known of it; a sound row beside it counts."""
+    rows = days("2024-01-01", [float(n) for n in range(1, 11)])
+    path = write_rows(folder / "a.csv", rows)
+    extract(make_tenant(folder), home)
+    broken = rows.astype({"quantity": object})
+    broken.loc[[2, 9], "quantity"] = ["ten", 1e12]
+    broken.loc[5, "quantity"] = 60.0
+    write_rows(path, broken.drop(4), age_minutes=5)
+    found = quantities(extract(make_tenant(folder), home))
+    assert found["bread", "2024-01-03"] == 3.0
+    assert found["bread", "2024-01-10"] == 10.0
+    assert found["bread", "2024-01-06"] == 60.0
+    assert ("bread", "2024-01-05") not in found
+
+
 def test_a_vanished_file_loses_nothing(folder: Path, home: Home) -> None:
     """Rows of a file that is removed stay, and come in again when it returns changed."""
     path = write_rows(folder / "a.csv", days("2024-01-01", [1, 2]))
@@ -327,7 +359,7 @@ def test_lookback_zero_touches_the_last_day_only(folder: Path) -> None:
     write_rows(folder / "a.csv", days("2024-01-01", [1] * 50))
     files = FilesSource(tenant.source)
     job = due.Job(tenant, SETTINGS, NOW, files, files.parts(), State(rules="x"), "x")
-    (reading,), _ = due.read_due(job)
+    (reading,) = due.read_due(job).taken
     assert due.cutoff(reading, 0) == dt.date(2024, 2, 19)
     assert due.cutoff(reading, 9) == dt.date(2024, 2, 10)
     assert due.cutoff(reading, 500) == dt.date(2024, 1, 1)

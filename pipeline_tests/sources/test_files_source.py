@@ -11,9 +11,10 @@ import pytest
 
 from contracts import FileSource
 from pipeline.errors import ChangingFileError, SourceError, SourceNotFoundError
+from pipeline.places import redacted
 from pipeline.sources import location
 from pipeline.sources.files import FilesSource
-from pipeline.sources.location import Location, redacted
+from pipeline.sources.location import Location
 from pipeline_tests.sources.builders import days, write_rows
 from pipeline_tests.sources.contract import SalesSourceContract
 
@@ -75,6 +76,9 @@ def tree(folder: Path) -> Path:
     write_rows(folder / "2024" / "a.parquet", days("2024-02-01", [2]))
     for name in ("notes.txt", ".hidden.csv", "b.csv.tmp"):
         (folder / name).write_text("x")
+    for place in (folder / ".cache", folder / "2024" / ".checkpoints"):
+        place.mkdir()
+        (place / "copy.csv").write_text("x")
     return folder
 
 
@@ -88,6 +92,7 @@ def tree(folder: Path) -> Path:
         ("file://{tree}/b.csv", ["b.csv"]),
         ("{tree}/*.csv", ["b.csv"]),
         ("{tree}/20*/*", ["2024/a.parquet"]),
+        ("{tree}/**/*.csv", ["b.csv"]),
         ("file://{tree}/**/*.parquet", ["2024/a.parquet"]),
     ],
 )
@@ -117,7 +122,34 @@ def test_an_unknown_protocol_is_said() -> None:
     with pytest.raises(SourceError, match="nosuch") as caught:
         Location("nosuch://user:secret@host/x.csv").parts()
     assert "secret" not in str(caught.value)
-    assert redacted("s3://key:secret@bucket/x") == "s3://bucket/x"
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("s3://key:secret@bucket/x", "s3://bucket/x"),
+        ("sftp://secret@host/in/*.csv", "sftp://host/in/*.csv"),
+        ("sftp://bob:p@secret@host/x", "sftp://host/x"),
+        ("zip://a.csv::https://bob:secret@host:8080/x@y.zip", "zip://a.csv::https://host:8080/x@y.zip"),
+        ("https://host/x.csv?X-Amz-Signature=secret&b=secret", "https://host/x.csv?X-Amz-Signature=***&b=***"),
+        ("cannot open 's3://k:secret@b/x?sig=secret': no", "cannot open 's3://b/x?sig=***': no"),
+        ("s3://bucket/202?-*.csv", "s3://bucket/202?-*.csv"),
+        ("s3://bucket/path@v2/a.csv", "s3://bucket/path@v2/a.csv"),
+        ("/data/me@home/a?b=c.csv", "/data/me@home/a?b=c.csv"),
+    ],
+)
+def test_what_is_shown_of_a_path(path: str, shown: str) -> None:
+    """User names, passwords and the values of queries are never shown; the rest is, as it was typed."""
+    assert redacted(path) == shown
+
+
+def test_a_signature_is_no_part_of_a_name() -> None:
+    """A file behind a signed URL has the file's name alone, in every account and message, and can be read."""
+    fsspec.filesystem("memory").pipe_file("/signed/till.csv?X-Amz-Signature=s3cret", b"rows")
+    place = Location("memory://signed/till.csv?X-Amz-Signature=s3cret")
+    (part,) = place.parts()
+    assert part.name == "till.csv"
+    assert place.content(part) == b"rows"
 
 
 @pytest.fixture

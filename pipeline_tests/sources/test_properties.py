@@ -29,10 +29,11 @@ CELLS = st.one_of(
 COLUMNS = ("date", "product_id", "quantity", "unit_price", "tenant_id", "sold_out", "location_id")
 MESS = st.lists(st.tuples(*[CELLS] * len(COLUMNS)), min_size=1, max_size=12)
 
+LAST_DAY = 3
 Line = tuple[int, str, float, str | None, float | None]
 LINES: st.SearchStrategy[list[Line]] = st.lists(
     st.tuples(
-        st.integers(0, 3),
+        st.integers(0, LAST_DAY),
         st.sampled_from(["bread", "rolls", "cake"]),
         st.integers(-300, 900).map(lambda cents: cents / 100),
         st.sampled_from([None, "north", "south"]),
@@ -138,10 +139,11 @@ def test_splitting_between_days_leaves_no_trace(lines: list[Line], day: int) -> 
 def test_step_by_step_is_as_good_as_at_once(versions: list[tuple[int, list[Line]]], overlap: str) -> None:
     """Files written and rewritten with an extraction after each end as one extraction of the last versions.
 
-    The look-back reaches over all days and each version holds the first day, so that nothing is kept
-    for being old. A version that equals the one before is no change, however new its time stamp.
+    The look-back reaches over all days and each version holds the first and the last day, so that nothing is
+    kept for being old, or for lying after the end of a file that was cut off. A version that equals the one
+    before is no change, however new its time stamp.
     """
-    first_day: list[Line] = [(0, "anchor", 1.0, None, None)]
+    span: list[Line] = [(0, "anchor", 1.0, None, None), (LAST_DAY, "anchor", 1.0, None, None)]
     with place() as (folder, home):
         tenant = make_tenant(folder, overlap=overlap)
         written: dict[int, list[Line]] = {}
@@ -149,7 +151,7 @@ def test_step_by_step_is_as_good_as_at_once(versions: list[tuple[int, list[Line]
             if written.get(number) == lines:
                 continue
             written[number] = lines
-            write_rows(folder / f"{number}.csv", frame_of(first_day + lines), age_minutes=100 - step)
+            write_rows(folder / f"{number}.csv", frame_of(span + lines), age_minutes=100 - step)
             found = extract(tenant, home)
             again = extract(tenant, home, found.report.extracted_at + dt.timedelta(minutes=1))
             assert not again.changed

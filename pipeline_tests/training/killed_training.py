@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pipeline.training.job import training_job
-from pipeline_tests.training.shop import ORDER, Shop
+from pipeline_tests.training.shop import Shop
 
 
 def main() -> None:
     """Train until the end, or until somebody ends this process."""
     shop = Shop(Path(sys.argv[1]))
-    with training_job(shop.installation, shop.data(), shop.plan(), ORDER) as job:
+    with shop.job() as job:
         job.trainer.workers = 1
         for done in job.train():
             print(done.ledger.product_id, done.ledger.outcome, flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,12 +22,12 @@ from pipeline.tables import write_table
 from pipeline.tenant_data import TenantData, last_complete_day
 from pipeline.training.job import Job, Order, training_job
 from pipeline.training.plan import Occasion, make_plan
-from pipeline.training.promotion import Verdict, decide, undecided
+from pipeline.training.promotion import Verdict, decide_all
 from pipeline.training.trainer import Done
 
 FIRST = pd.Timestamp("2024-01-01")
 LENGTH = 240
-ORDER = Order("test", "tests", "a test")
+ORDER = Order("test", "a test")
 TRAINABLE = ("baguette", "tart", "rye", "young", "rare")
 """The shop's products that are trained, the most important first."""
 
@@ -101,7 +102,7 @@ class Shop:
         self.close()
         shutil.copytree(self.root, root)
         copied = Shop(root)
-        for tenant in tenants.list_tenants(copied.installation.home):
+        for tenant in tenants.list_tenants(copied.installation.home).usable:
             copied._save(tenant.id)
         return copied
 
@@ -137,15 +138,17 @@ class Shop:
         data, opened = self.data(tenant_id), self.installation
         return make_plan(data, opened.registry.latest(tenant_id), opened.settings, Occasion(**occasion))
 
+    def job(self, tenant_id: str = "bakery", **occasion: object) -> AbstractContextManager[Job]:
+        """Open a job for what is due."""
+        return training_job(self.installation, tenant_id, lambda _data: self.plan(tenant_id, **occasion), ORDER)
+
     def train(self, tenant_id: str = "bakery", **occasion: object) -> tuple[list[Done], Job]:
         """Train what is due, to the end."""
-        plan = self.plan(tenant_id, **occasion)
-        with training_job(self.installation, self.data(tenant_id), plan, ORDER) as job:
+        with self.job(tenant_id, **occasion) as job:
             return list(job.train()), job
 
     def promote(self, tenant_id: str = "bakery") -> dict[str, Verdict]:
         """Decide about every model that nobody has decided about, and return the verdicts by product."""
         opened = self.installation
-        manifests = undecided(opened.registry, tenant_id)
-        verdicts = [decide(one, opened.registry, opened.store, opened.settings) for one in manifests]
+        verdicts = decide_all(tenant_id, opened.registry, opened.store, opened.settings)
         return {verdict.product_id: verdict for verdict in verdicts}

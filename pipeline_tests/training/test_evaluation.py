@@ -8,8 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.engine.evaluate import OriginForecasts, at_origin
-from pipeline.training.evaluation import ARRAYS, Evaluation, Origins, evaluated_families, faults_of, past_origins
+from pipeline.engine.evaluate import OriginForecasts, at_origin, score, table
+from pipeline.training.evaluation import (
+    ARRAYS,
+    Evaluation,
+    Origins,
+    evaluated_families,
+    faults_of,
+    measured,
+    past_origins,
+)
 from pipeline_tests.training.shop import LENGTH, Shop, sales_of
 
 
@@ -58,7 +66,7 @@ def test_history_limits_the_origins(fresh: Shop, days: int, count: int) -> None:
 
 def test_families_with_a_stand_in_are_not_refitted() -> None:
     """Prophet is evaluated by its stand-in."""
-    assert evaluated_families() == ("seasonal_naive", "linear", "lightgbm")
+    assert evaluated_families() == ("seasonal_naive", "linear", "lightgbm", "tsb")
 
 
 def test_an_origin_comes_back_as_it_was(fresh: Shop) -> None:
@@ -123,6 +131,17 @@ def test_origins_hold_no_code(trained: Shop) -> None:
     for path in folder_of(trained).glob("*.npz"):
         with np.load(path, allow_pickle=False) as stored:
             assert all(stored[name].dtype != object for name in stored.files)
+
+
+def test_a_stored_evaluation_tells_the_same_figures(trained: Shop) -> None:
+    """The metrics read from the stored table are those of the origins, but for RMSSE, and the naive's beside them."""
+    scored = origins_of(trained).evaluation().scored
+    total, naive = measured(table(scored, "bakery"))
+    wanted = score(scored).model_dump(exclude={"rmsse", "mase"})
+    assert total.model_dump(exclude={"rmsse", "mase"}) == pytest.approx(wanted)
+    assert total.mase == pytest.approx(score(scored).mase, rel=0.05)
+    assert naive.wape == pytest.approx(score(scored, "seasonal_naive").wape)
+    assert [one.n for one in measured(table((), "bakery"))] == [0, 0]
 
 
 def test_intervals_of_the_evaluation_are_calibrated(trained: Shop) -> None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.engine.observe import lay_out
 from pipeline.engine.panel import Panel, Status
 from pipeline.training.fingerprint import fingerprints, fingerprints_as_of, of_tenant
-from pipeline_tests.engine.builders import NAN, demand, panel_of
+from pipeline_tests.engine.builders import NAN, demand, outlook_of, panel_of, sold_daily
 from pipeline_tests.training.shop import FIRST, LENGTH, Shop, sales_of
 
 UNITS = demand(60, 2)
@@ -75,6 +76,26 @@ def test_as_of_an_earlier_origin(fresh: Shop, back: int) -> None:
     then = fingerprints(fresh.sell({name: units[: LENGTH - back] for name, units in sales_of().items()}).panel)
     now = fingerprints_as_of(fresh.sell(sales_of()), [origin, origin])[origin]
     assert {product: now[product] for product in then} == then
+
+
+@pytest.mark.parametrize("column", ["location_id", "category"])
+def test_another_label_of_today_is_no_correction_of_the_past(fresh: Shop, column: str) -> None:
+    """A row that gives a product another shop or category leaves the fingerprints of earlier days alone."""
+    table = sold_daily(np.vstack(list(sales_of().values())), tuple(sales_of())).assign(**{column: "one"})
+    yesterday, today = table["date"].max() - pd.Timedelta(days=1), table["date"].max()
+    then, now = table[table["date"] < today], table.copy()
+    now.loc[now["date"] == today, column] = "other"
+    data = replace(fresh.data(), outlook=outlook_of(LENGTH))
+    before, after = (replace(data, sales=lay_out(rows), origin=rows["date"].max()) for rows in (then, now))
+    assert fingerprints_as_of(after, [yesterday])[yesterday] == fingerprints(before.panel)
+
+
+def test_the_shops_days_before_a_product_began_do_not_matter() -> None:
+    """What a shop did before a product began closes days ahead of it, but is none of its sales."""
+    panel = panel_of(np.concatenate([np.full((1, 20), NAN), UNITS[:1]], axis=1))
+    shut = panel.shop_status.copy()
+    shut[0, 5:12:7] = Status.CLOSED
+    assert fingerprints(replace(panel, shop_status=shut)) == fingerprints(panel)
 
 
 def test_as_of_a_day_before_all_sales_there_is_nothing(fresh: Shop) -> None:

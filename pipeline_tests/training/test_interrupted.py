@@ -58,7 +58,7 @@ def test_a_killed_training_leaves_everything_consistent(fresh: Shop, count: int)
     assert [one.ledger.product_id for one in done if one.manifest] == [p for p in TRAINABLE if p not in models]
     assert set(registry.latest("bakery")) == set(TRAINABLE)
     assert kept(fresh) == files
-    closed = registry.job(dead.id)
+    closed = registry.job("bakery", dead.id)
     assert closed.status is JobStatus.FAILED
     assert closed.error is not None
     assert closed.error.startswith("interrupted")

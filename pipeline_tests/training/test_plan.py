@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from contracts import Cause, PlanRow
+from pipeline import __version__
 from pipeline.training import plan as planning
+from pipeline.training.recipes import code_version
 from pipeline_tests.training.shop import LENGTH, TRAINABLE, Shop, sales_of
 
 INSUFFICIENT = "Product requires minimum 30 days of sales data. Currently: 15 days."
@@ -187,9 +191,33 @@ def test_sales_that_end_before_the_model_are_planned_all_the_same(trained: Shop)
     assert all(row.importance >= 0 for row in plan)
 
 
+@pytest.mark.parametrize(
+    "occasion", [{}, {"scheduled": True}, {"requested": frozenset({"rye", "tart"})}], ids=["due", "weekly", "request"]
+)
+def test_a_plan_tells_on_which_occasion_it_was_made(trained: Shop, occasion: dict[str, object]) -> None:
+    """From its rows alone the same plan can be made again; what was asked for without success is not told."""
+    trained.sell(sales_of(LENGTH + 1))
+    plan = trained.plan(**occasion)
+    assert planning.Occasion.of(plan) == planning.Occasion(**occasion)
+
+
 def test_fingerprints_stand_in_the_plan(trained: Shop) -> None:
     """The plan's fingerprint is that of the model that was trained on the same sales."""
     latest = trained.installation.registry.latest("bakery")
     for product, row in rows_of(trained.plan()).items():
         if product in TRAINABLE:
             assert row.data_fingerprint == latest[product].data_fingerprint
+
+
+def test_other_engine_code_is_another_version(tmp_path: Path) -> None:
+    """A changed, added or renamed source file of the engine changes the code version; other files do not."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "one.py").write_text("a = 1")
+    before = code_version(tmp_path)
+    (tmp_path / "notes.txt").write_text("nothing")
+    assert code_version(tmp_path) == before
+    (tmp_path / "sub" / "one.py").write_text("a = 2")
+    changed = code_version(tmp_path)
+    (tmp_path / "sub" / "one.py").rename(tmp_path / "two.py")
+    assert len({before, changed, code_version(tmp_path)}) == 3
+    assert before.startswith(f"{__version__}+")

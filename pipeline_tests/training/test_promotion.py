@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
-from contracts import Metrics, ModelManifest
+from contracts import ArtefactRef, Metrics, ModelManifest
 from pipeline.registry.records import Decision
-from pipeline.training.promotion import Verdict, broken_files, decide, judge, undecided
+from pipeline.registry.store import ArtefactStore
+from pipeline.registry.tables import TrainedModel
+from pipeline.training.promotion import Verdict, VerifiedOnce, broken_files, decide, judge
 from pipeline_tests.training.shop import LENGTH, TRAINABLE, Shop, sales_of
 
 
@@ -117,10 +120,8 @@ def test_automatic_deployment_can_be_switched_off(trained: Shop) -> None:
 
 def test_each_new_model_is_decided_about_once(trained: Shop) -> None:
     """After a decision, for or against, nothing is left to decide."""
-    assert {one.product_id for one in undecided(trained.installation.registry, "bakery")} == set(TRAINABLE)
-    verdicts = trained.promote()
-    assert set(verdicts) == set(TRAINABLE)
-    assert undecided(trained.installation.registry, "bakery") == []
+    assert set(trained.promote()) == set(TRAINABLE)
+    assert trained.installation.registry.undecided("bakery") == {}
     assert trained.promote() == {}
 
 
@@ -147,6 +148,105 @@ def test_only_the_newest_model_is_decided_about(trained: Shop) -> None:
     """Of two models that nobody has decided about the older is passed over."""
     trained.sell(sales_of(LENGTH + 1))
     trained.train(scheduled=True)
-    waiting = {one.product_id: one.version for one in undecided(trained.installation.registry, "bakery")}
     latest = trained.installation.registry.latest("bakery")
-    assert waiting == {product: record.version for product, record in latest.items()}
+    decided_on = {product: verdict.version for product, verdict in trained.promote().items()}
+    assert decided_on == {product: record.version for product, record in latest.items()}
+    assert {one.to_version for one in trained.installation.registry.promotions("bakery")} == set(decided_on.values())
+
+
+def test_a_changed_manifest_is_refused_and_the_others_go_on(trained: Shop) -> None:
+    """One manifest that was changed after it was registered costs its own product the promotion, no other's."""
+    registry = trained.installation.registry
+    with registry._engine.begin() as connection:
+        connection.execute(update(TrainedModel).where(TrainedModel.product_id == "tart").values(manifest="{}"))
+    verdicts = trained.promote()
+    assert set(verdicts) == set(TRAINABLE)
+    assert not verdicts["tart"].promoted
+    assert "not whole: the manifest of bakery/tart" in verdicts["tart"].reason
+    assert registry.promotions("bakery", "tart")[0].reason == verdicts["tart"].reason
+    assert registry.undecided("bakery") == {}
+    assert "rare" in registry.champions("bakery")
+    assert "tart" not in registry.champions("bakery")
+
+
+def test_a_shared_file_is_read_once(trained: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deciding about all products reads the booster that they share once; every other file once as well."""
+    read: list[str] = []
+    verify = ArtefactStore.verify
+
+    def counted(store: ArtefactStore, ref: ArtefactRef) -> str | None:
+        read.append(ref.sha256)
+        return verify(store, ref)
+
+    monkeypatch.setattr(ArtefactStore, "verify", counted)
+    boosters = [
+        f for p in TRAINABLE for m in manifest_of(trained, p).members for f in m.files if m.family == "lightgbm"
+    ]
+    assert len(boosters) > len(set(boosters))
+    trained.promote()
+    assert set(read) >= {ref.sha256 for ref in boosters}
+    assert len(read) == len(set(read))
+    once = VerifiedOnce(trained.installation.store)
+    path = next(files_of(trained, manifest_of(trained), "lightgbm"))
+    path.unlink()
+    assert broken_files(manifest_of(trained), once) == broken_files(manifest_of(trained, "baguette"), once) != []
+
+
+def losing(shop: Shop, product: str = "tart", **changes: object) -> ModelManifest:
+    """Return the newest manifest with an error above the naive's by two standard errors: 0.25 = sqrt(4.25 - 4) / 2."""
+    own = Metrics(n=4, mae=2.0, rmse=4.25**0.5)
+    return manifest_of(shop, product).model_copy(
+        update={"metrics": own, "naive_metrics": Metrics(n=4, mae=1.5)} | changes
+    )
+
+
+def next_after_champion(shop: Shop, product: str = "tart") -> str:
+    """Put the newest model in use, train another of the same recipe, and return the champion's version."""
+    first = manifest_of(shop, product, metrics=2.0, naive_metrics=3.0)
+    assert decided(shop, first).promoted
+    shop.sell(sales_of(LENGTH + 1))
+    shop.train(requested=frozenset({product}))
+    return first.version
+
+
+def test_the_naive_takes_the_place_of_a_recipe_that_loses_to_it(trained: Shop) -> None:
+    """When a fresh fit clearly loses to the naive its recipe is out of use: champion withdrawn, with both decisions."""
+    champion = next_after_champion(trained)
+    registry, challenger = trained.installation.registry, losing(trained)
+    verdict = decided(trained, challenger)
+    assert (verdict.promoted, verdict.withdrawn) == (False, champion)
+    assert "tart" not in registry.champions("bakery")
+    assert "tart" not in registry.previous_champions("bakery")
+    refused, withdrawn = registry.promotions("bakery", "tart")[:2]
+    assert (refused.decision, refused.to_version) == (Decision.REFUSED, challenger.version)
+    assert (withdrawn.decision, withdrawn.to_version) == (Decision.WITHDRAWN, champion)
+    assert withdrawn.reason == (
+        f"version {challenger.version} of the same recipe: worse than the seasonal naive: MAE 2 against 1.5"
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"naive_metrics": Metrics(n=4, mae=1.8)},
+        {"metrics": Metrics(n=4, mae=2.0)},
+        {"config_fingerprint": "0" * 64},
+        {"code_version": "another"},
+        {"members": ()},
+    ],
+    ids=["within chance", "without a spread", "other settings", "other code", "other families"],
+)
+def test_a_champion_stays_where_nothing_is_shown_against_it(trained: Shop, changes: dict[str, object]) -> None:
+    """A refusal within one standard error, or of another recipe, says nothing about the champion."""
+    champion = next_after_champion(trained)
+    verdict = decided(trained, losing(trained, **changes))
+    assert (verdict.promoted, verdict.withdrawn) == (False, None)
+    assert trained.installation.registry.champions("bakery")["tart"].version == champion
+
+
+def test_nothing_is_withdrawn_where_a_person_decides(trained: Shop) -> None:
+    """With automatic deployment switched off a champion stays in use, whatever the figures."""
+    champion = next_after_champion(trained)
+    trained.configure(enable_auto_deployment=False)
+    assert decided(trained, losing(trained)).withdrawn is None
+    assert trained.installation.registry.champions("bakery")["tart"].version == champion

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from contracts import Cause, Outcome
 from pipeline.registry.records import JobStatus
 from pipeline.registry.tables import TenantModel
-from pipeline.training.job import close_interrupted, training_job
-from pipeline_tests.training.shop import LENGTH, ORDER, TRAINABLE, Shop, sales_of
+from pipeline.training.job import close_interrupted
+from pipeline_tests.training.shop import LENGTH, TRAINABLE, Shop, sales_of
 from pipeline_tests.training.test_evaluation import kept
 
 
@@ -29,7 +29,7 @@ def train_some(shop: Shop, count: int) -> list[str]:
 
 def die_after(shop: Shop, count: int) -> None:
     """Train so many models, then die."""
-    with training_job(shop.installation, shop.data(), shop.plan(), ORDER) as job:
+    with shop.job() as job:
         trained = (one for one in job.train() if one.manifest is not None)
         assert len(list(itertools.islice(trained, count))) == count
         raise Died("the run was ended")
@@ -77,7 +77,7 @@ def test_past_origins_and_the_pooled_fit_are_reused(fresh: Shop) -> None:
     files, fits, first = kept(fresh), pooled_fits(fresh), boosters(fresh)
     assert (len(files), len(fits), len(first)) == (2, 1, 1)
     told: list[tuple[str, int, int]] = []
-    with training_job(fresh.installation, fresh.data(), fresh.plan(), ORDER) as job:
+    with fresh.job() as job:
         job.trainer.progress = lambda *step: told.append(step)
         list(job.train())
     assert told[0] == ("evaluating past origins", 2, 2)
@@ -136,9 +136,9 @@ def test_a_job_whose_process_is_gone_is_closed_by_the_next(fresh: Shop) -> None:
         opened.registry.record(row.model_copy(update={"job_id": orphan}))
     other = opened.registry.start_job("cafe", name="t", cause="t", requested_by="t")
     close_interrupted(opened, "bakery")
-    closed = opened.registry.job(orphan)
+    closed = opened.registry.job("bakery", orphan)
     assert closed.status is JobStatus.FAILED
     assert closed.error is not None
     assert closed.error.startswith("interrupted")
     assert (closed.trained, closed.insufficient) == (2, 1)
-    assert opened.registry.job(other).status is JobStatus.RUNNING
+    assert opened.registry.job("cafe", other).status is JobStatus.RUNNING

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-
 import numpy as np
 import pytest
 
-from contracts import Cause, Outcome
-from pipeline.engine.evaluate import score
+from contracts import Outcome
+from pipeline.engine.evaluate import score, weights_of
 from pipeline.engine.families import FAMILIES
 from pipeline.engine.metrics import seasonal_scales
-from pipeline.errors import ComputeError
 from pipeline.registry.store import ArtefactStore
-from pipeline.training import fitting
-from pipeline.training.job import training_job
 from pipeline.training.trainer import EVALUATING, TRAINING, Done, Trainer
-from pipeline_tests.engine.test_evaluate import Fragile
 from pipeline_tests.training.conftest import Training
-from pipeline_tests.training.shop import ORDER, TRAINABLE, Inline, Shop
+from pipeline_tests.training.shop import TRAINABLE, Inline, Shop
 
+MODELS = ("linear", "prophet", "lightgbm", "tsb")
 ALL = {*TRAINABLE, "new", "gone"}
 
 
@@ -55,7 +50,7 @@ def test_every_product_has_one_row_in_the_ledger(training: Training) -> None:
     }
     stored = {row.product_id: row for row in training.shop.installation.registry.ledger("bakery", job.trainer.job_id)}
     assert stored == rows
-    plan = {row.product_id: row for row in training.shop.installation.registry.plan(job.trainer.job_id)}
+    plan = {row.product_id: row for row in training.shop.installation.registry.plan("bakery", job.trainer.job_id)}
     assert set(plan) == ALL
     for product, row in rows.items():
         assert (row.cause, row.data_days, row.data_fingerprint) == (
@@ -81,11 +76,15 @@ def test_a_manifest_says_what_was_done(training: Training) -> None:
     for product in ("baguette", "young"):
         manifest = by_product(done)[product].manifest
         assert manifest is not None
+        shares = weights_of(evaluation.scored).shares(MODELS, manifest.demand_class)
         assert {m.family: (m.scope, m.weight, m.metrics_from) for m in manifest.members} == {
-            "linear": ("product", 0.25, None),
-            "prophet": ("product", 0.25, "linear"),
-            "lightgbm": ("tenant", 0.5, None),
+            "linear": ("product", shares["linear"], None),
+            "prophet": ("product", shares["prophet"], "linear"),
+            "lightgbm": ("tenant", shares["lightgbm"], None),
+            "tsb": ("product", shares["tsb"], None),
         }
+        assert shares["linear"] == shares["prophet"]
+        assert sum(shares.values()) == pytest.approx(1)
         assert manifest.origin == data.origin.date()
         seen = [one.origin.date() for one in evaluation.scored if product in one.row]
         assert manifest.origins == tuple(seen)
@@ -126,13 +125,16 @@ def test_the_pooled_fit_is_one_for_all(trained: Shop) -> None:
     assert len(boosters) == 2
 
 
-def test_a_product_that_hardly_sells_gets_the_naive(training: Training) -> None:
-    """A restricted product's model is the seasonal naive, without a file, and with figures of its own."""
+def test_a_product_that_hardly_sells_gets_the_intermittent_family(training: Training) -> None:
+    """A restricted product's model is the family for rare sales alone, with figures of its own."""
     done = training.done
     manifest = by_product(done)["rare"].manifest
     assert manifest is not None
-    assert [(m.family, m.weight, m.files) for m in manifest.members] == [("seasonal_naive", 1.0, ())]
-    assert manifest.metrics == manifest.naive_metrics.model_copy(update={"coverage": manifest.metrics.coverage})
+    assert [(m.family, m.weight, [ref.name for ref in m.files]) for m in manifest.members] == [
+        ("tsb", 1.0, ["tsb.json"])
+    ]
+    assert manifest.metrics.mae == manifest.members[0].metrics.mae
+    assert manifest.naive_metrics.mae is not None
 
 
 def test_what_a_model_forecasts_is_given_along(training: Training) -> None:
@@ -168,148 +170,14 @@ def test_without_a_past_origin_models_are_trained_all_the_same(fresh: Shop) -> N
     assert manifest is not None
     assert (manifest.metrics.n, manifest.metrics.mae, manifest.origins) == (0, None, ())
     assert manifest.evaluation == "not evaluated: too little history for a past origin"
-    assert [m.family for m in manifest.members] == ["linear", "prophet"]
+    assert {m.family for m in manifest.members} == {"linear", "prophet", "tsb"}
     assert any("lightgbm" in note and "too few to grow trees" in note for note in manifest.notes)
-
-
-class FullDisk(ArtefactStore):
-    """A store whose disk is full when it comes to some content."""
-
-    refused = b""
-
-    def put(self, name, content):
-        """Store other content."""
-        if self.refused in content:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return super().put(name, content)
-
-
-@pytest.mark.parametrize("product", ["tart", "baguette"])
-def test_a_product_that_cannot_be_stored_fails_alone(fresh: Shop, product: str) -> None:
-    """A full disk under one product's files is that product's failure; all others are trained."""
-    store = FullDisk(fresh.installation.home.models)
-    store.refused = f'"{product}": "{{'.encode()
-    done = run(trainer_of(fresh, store), fresh)
-    failed = done[product].ledger
-    assert (failed.outcome, failed.error_type, failed.version) == (Outcome.FAILED, "OSError", None)
-    assert "No space left" in failed.reason
-    assert {p for p, one in done.items() if one.ledger.outcome is Outcome.TRAINED} == set(TRAINABLE) - {product}
-    assert set(fresh.installation.registry.latest("bakery")) == set(TRAINABLE) - {product}
-    assert set(done) == ALL
-
-
-def test_what_failed_is_due_again(fresh: Shop) -> None:
-    """A product that failed is taken up by the next training, and it alone."""
-    store = FullDisk(fresh.installation.home.models)
-    store.refused = b'"tart": "{'
-    run(trainer_of(fresh, store), fresh)
-    assert [row.product_id for row in fresh.plan() if row.due] == ["tart"]
-    done, _ = fresh.train()
-    assert by_product(done)["tart"].ledger.cause is Cause.NEVER_TRAINED
-
-
-def test_a_pooled_fit_that_cannot_be_stored_is_done_without(fresh: Shop) -> None:
-    """Where the booster cannot be kept the products get their other families, and their manifests say why."""
-    store = FullDisk(fresh.installation.home.models)
-    store.refused = b"tree\nversion="
-    done = run(trainer_of(fresh, store), fresh)
-    manifest = done["tart"].manifest
-    assert manifest is not None
-    assert [m.family for m in manifest.members] == ["linear", "prophet"]
-    assert any(note.startswith("lightgbm: OSError") for note in manifest.notes)
-
-
-def test_a_family_that_fails_is_left_out_and_named(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A family's fault on one product leaves the product its other families; ledger and manifest name it."""
-
-    class Breaks(Fragile):
-        """Cannot fit the tart."""
-
-        def fit(self, history, outlook, recipe):
-            """Fail when the tart is there."""
-            if "tart" in history.products:
-                raise self.error
-            return super().fit(history, outlook, recipe)
-
-    monkeypatch.setitem(FAMILIES, "fragile", Breaks(ValueError("too flaky")))
-    done = run(trainer_of(fresh), fresh)
-    manifest = done["tart"].manifest
-    assert manifest is not None
-    assert "fragile" not in {m.family for m in manifest.members}
-    assert done["tart"].ledger.reason == "no model yet; without fragile"
-    assert "fragile: ValueError: too flaky" in manifest.notes
-    assert any(note.startswith("fragile at ") for note in manifest.notes)
-    other = done["rye"].manifest
-    assert other is not None
-    assert "fragile" in {m.family for m in other.members}
-
-
-def test_a_lost_fit_leaves_what_needs_none(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A product whose own fit was lost with its worker is served by the pooled family, and the ledger says so."""
-    fit = fitting.fit_product
-
-    def lost(task):
-        if task.product == "tart":
-            raise ComputeError("its worker died")
-        return fit(task)
-
-    monkeypatch.setattr(fitting, "fit_product", lost)
-    done = run(trainer_of(fresh), fresh)
-    manifest = done["tart"].manifest
-    assert manifest is not None
-    assert [m.family for m in manifest.members] == ["lightgbm"]
-    assert done["tart"].ledger.reason == "no model yet; without fit"
-    assert manifest.metrics.mae == next(m for m in manifest.members if m.family == "lightgbm").metrics.mae
-    assert "fit: ComputeError: its worker died" in manifest.notes
-
-
-def test_a_lost_origin_ends_the_training(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any past origin nothing is trained: nothing could be judged, and no model is registered."""
-
-    def lost(task):
-        raise MemoryError("worker gone")
-
-    monkeypatch.setattr(fitting, "at_origin", lost)
-    with pytest.raises(ComputeError, match=r"every past origin was lost.*worker gone"):
-        run(trainer_of(fresh), fresh)
-    assert fresh.installation.registry.latest("bakery") == {}
-
-
-def test_one_lost_origin_is_done_without(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A past origin whose worker died is noted in the manifests; the others judge."""
-    evaluate, taken = fitting.at_origin, []
-
-    def lost(task):
-        taken.append(task.origin)
-        if len(taken) == 1:
-            raise MemoryError("worker gone")
-        return evaluate(task)
-
-    monkeypatch.setattr(fitting, "at_origin", lost)
-    manifest = run(trainer_of(fresh), fresh)["baguette"].manifest
-    assert manifest is not None
-    assert manifest.origins == (taken[1].date(),)
-    assert any(note.startswith(f"past origin {taken[0].date()} was lost: MemoryError") for note in manifest.notes)
-
-
-def test_a_product_without_any_fit_fails(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where every family was lost no model is made up: the product fails, and the ledger says why."""
-
-    def lost(task):
-        raise ComputeError("its worker died")
-
-    monkeypatch.setattr(fitting, "fit_product", lost)
-    monkeypatch.setattr(fitting, "fit_pooled", lost)
-    ledger = run(trainer_of(fresh), fresh)["tart"].ledger
-    assert (ledger.outcome, ledger.error_type, ledger.version) == (Outcome.FAILED, "EngineError", None)
-    assert "its worker died" in ledger.reason
 
 
 @pytest.mark.long
 def test_workers_give_the_same_models(fresh: Shop, trained: Shop) -> None:
     """In processes of their own the fits are the same, bit by bit, as in this one."""
-    opened = fresh.installation
-    with training_job(opened, fresh.data(), fresh.plan(), ORDER) as job:
+    with fresh.job() as job:
         job.trainer.workers = 1
         done = list(job.train())
     here = trained.installation.registry

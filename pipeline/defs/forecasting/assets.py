@@ -3,20 +3,24 @@
 # Dagster reads the annotation of `context` as it stands: annotations must not be postponed here.
 
 from collections import Counter
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 
+from contracts import ForecastRow
 from pipeline.defs.ingestion.assets import OWNERS, calendar
 from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table
+from pipeline.errors import DataError
 from pipeline.forecasting.ladder import Ladder
+from pipeline.forecasting.stale import last_forecasts
 from pipeline.home import write_atomically
 from pipeline.plots import as_markdown_image, product_plot
 from pipeline.report.build import build_report
 from pipeline.report.render import render_report
-from pipeline.tables import read_table, write_table
+from pipeline.tables import write_table
 from pipeline.tenant_data import TenantData
 
 GROUP = "forecasting"
@@ -29,7 +33,7 @@ def forecasts(context: dg.AssetExecutionContext, installation: InstallationResou
     opened = installation.open()
     data = opened.data(context.partition_key)
     path = opened.home.table(data.tenant.id, "forecasts")
-    previous = read_table(path, "the last forecasts") if path.exists() else None
+    previous, fault = _previous(context, path)
     ladder = Ladder(data, opened.registry, opened.store, opened.settings, opened.workers)
     frame = ladder.climb(previous)
     write_table(opened.home.tenant(data.tenant.id) / "issued" / f"{data.origin.date()}.parquet", frame)
@@ -39,13 +43,24 @@ def forecasts(context: dg.AssetExecutionContext, installation: InstallationResou
         metadata=of_table(
             frame,
             path,
+            ForecastRow,
             origin=str(data.origin.date()),
             products=int(frame["product_id"].nunique()),
             rungs=dict(rungs),
             forecast=dg.MetadataValue.md(as_markdown_image(total_plot(data, frame), "all products")),
+            **fault,
             **numbers({"units_ahead": float(frame["y_hat"].sum()), "from_champions": rungs["champion"]}),
         )
     )
+
+
+def _previous(context: dg.AssetExecutionContext, path: Path) -> tuple[pd.DataFrame | None, dict[str, str]]:
+    """The last forecasts, for the lowest rung; a file that cannot be read is done without, and told of."""
+    try:
+        return last_forecasts(path), {}
+    except DataError as error:
+        context.log.warning(f"forecasting without the last forecasts: {error}")
+        return None, {"previous_forecast": f"not readable: {error}"}
 
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"html"}, owners=OWNERS, deps=[forecasts])

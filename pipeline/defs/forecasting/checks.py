@@ -10,6 +10,7 @@ from contracts import Rung
 from pipeline.defs.forecasting.assets import forecasts
 from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
+from pipeline.engine.panel import Bools
 from pipeline.tables import read_table
 
 LISTED = 100
@@ -24,12 +25,11 @@ def every_product_has_a_plan(
     opened = installation.open()
     data = opened.data(context.partition_key)
     frame = read_table(opened.home.table(context.partition_key, "forecasts"), "the forecasts")
-    sound = (
-        np.isfinite(frame["y_hat"]) & (frame["y_hat"] >= 0) & (frame[COLUMNS].diff(axis=1).iloc[:, 1:] >= 0).all(axis=1)
-    )
-    days = frame[sound].groupby("product_id")["date"].nunique()
+    ahead = pd.date_range(data.origin, periods=opened.settings.horizon_days + 1)[1:]
+    usable = frame[sound(frame) & pd.to_datetime(frame["date"]).isin(ahead)]
+    days = usable.groupby("product_id")["date"].nunique()
     sold = [p for p, gone in zip(data.panel.products, data.demand.discontinued, strict=True) if not gone]
-    short = [p for p in sold if days.get(p, 0) < opened.settings.horizon_days]
+    short = [p for p in sold if days.get(p, 0) < len(ahead)]
     return dg.AssetCheckResult(
         passed=not short,
         metadata={"products": len(sold), "without_a_plan": len(short), **_listed(pd.Series(short, dtype=object))},
@@ -53,6 +53,16 @@ def champions_in_use(context: dg.AssetCheckExecutionContext, installation: Insta
             **_listed(fallen.index.to_series() + ": " + fallen["reason"].astype(str)),
         },
     )
+
+
+def sound(frame: pd.DataFrame) -> Bools:
+    """Say of each stored row, (n,), whether its units are finite and not negative, and its quantiles in order.
+
+    The rows are taken as they lie in the file, not through ForecastRow: a file that was changed afterwards is found.
+    """
+    units = frame[["y_hat", *COLUMNS]].to_numpy(float)
+    in_order = units[:, 2:] >= units[:, 1:-1]
+    return np.asarray((np.isfinite(units) & (units >= 0)).all(axis=1) & in_order.all(axis=1))
 
 
 def _listed(lines: pd.Series) -> dict[str, dg.TableMetadataValue]:

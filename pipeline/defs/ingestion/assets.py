@@ -2,18 +2,21 @@
 
 # Dagster reads the annotation of `context` as it stands: annotations must not be postponed here.
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import dagster as dg
 import numpy as np
 import pandas as pd
 
-from contracts import DayStatus
+from contracts import DailySales, DayStatus
 from pipeline.defs.partitions import PRODUCTS, TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table, preview
 from pipeline.engine.feature_table import feature_table
 from pipeline.engine.panel import Status
-from pipeline.errors import PipelineError
 from pipeline.forecasting.stale import mark_stale
+from pipeline.home import Home
 from pipeline.keys import partition_key
 from pipeline.plots import as_markdown_image, sparkline
 from pipeline.sources.calendar import build_calendar
@@ -28,6 +31,16 @@ OWNERS = ["team:forecasting"]
 SHOWN_DAYS = 180
 
 
+@contextmanager
+def last_forecast_stands(home: Home, tenant_id: str) -> Iterator[None]:
+    """Mark the tenant's last forecast as stale when what stands inside fails: no new one will be made."""
+    try:
+        yield
+    except Exception as error:
+        mark_stale(home, tenant_id, str(error))
+        raise
+
+
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet", "pandas"}, owners=OWNERS)
 def sales(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """The clean daily panel, extracted from the tenant's source.
@@ -36,25 +49,25 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
     counted as used, merged or rejected. Products are registered as partitions as they appear.
     """
     opened = installation.open()
-    tenant = opened.tenant(context.partition_key)
-    fingerprint = source_fingerprint(tenant)
-    try:
+    with last_forecast_stands(opened.home, context.partition_key):
+        tenant = opened.tenant(context.partition_key)
+        fingerprint = source_fingerprint(tenant)
         extraction = extract_sales(tenant, opened.home, opened.settings)
-    except PipelineError as error:
-        mark_stale(opened.home, tenant.id, str(error))
-        raise
     remember(opened.home, tenant.id, fingerprint)
     keys = {partition_key(tenant.id, product) for product in extraction.daily["product_id"].unique()}
     new = keys - set(context.instance.get_dynamic_partitions(PRODUCTS.name or ""))
     if new:
         context.instance.add_dynamic_partitions(PRODUCTS.name or "", sorted(new))
     report = extraction.report
+    if extraction.changed and report.replaced_source is not None:
+        context.log.warning(f"the sales begin anew: they came from {report.replaced_source} before")
     counted = report.model_dump(include={"rows_read", "rows_used", "rows_merged", "rows_rejected", "returned_units"})
     by_day = extraction.daily.groupby("date")["quantity"].sum().tail(SHOWN_DAYS)
     return dg.MaterializeResult(
         metadata=of_table(
             extraction.daily,
             opened.home.table(tenant.id, "sales"),
+            DailySales,
             **counted,
             products=int(extraction.daily["product_id"].nunique()),
             new_products=len(new),
@@ -62,6 +75,8 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
             last_date=str(extraction.daily["date"].max().date()),
             changed=extraction.changed,
             rejected={str(reason): count for reason, count in report.rejected_by_reason.items()},
+            set_aside=[one.file for one in report.set_aside],
+            replaced_source=report.replaced_source,
             daily_units=dg.MetadataValue.md(as_markdown_image(sparkline(by_day.to_numpy()), "units a day")),
         )
     )
@@ -71,10 +86,11 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
 def calendar(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """What is known or foreseen by date: public holidays, closing days and covariates, through the horizon."""
     opened = installation.open()
-    tenant = opened.tenant(context.partition_key)
-    daily = load_sales(opened.home, tenant.id)
-    origin = last_complete_day(opened.home, tenant, daily)
-    frame = build_calendar(tenant, daily, origin, opened.settings.horizon_days + DAYS_BEYOND)
+    with last_forecast_stands(opened.home, context.partition_key):
+        tenant = opened.tenant(context.partition_key)
+        daily = load_sales(opened.home, tenant.id)
+        origin = last_complete_day(opened.home, tenant, daily)
+        frame = build_calendar(tenant, daily, origin, opened.settings.horizon_days + DAYS_BEYOND)
     path = opened.home.table(tenant.id, "calendar")
     write_table(path, frame)
     ahead = frame[(frame["date"] > origin) & frame["holiday"].notna()].drop_duplicates("date")

@@ -5,6 +5,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -17,12 +18,14 @@ from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table
 from pipeline.defs.training.product import materialization
 from pipeline.engine.evaluate import score, table
+from pipeline.errors import DataError
+from pipeline.installation import Installation
 from pipeline.keys import partition_key, split_key
 from pipeline.tables import read_table, records, write_table
-from pipeline.training.evaluation import Evaluation
-from pipeline.training.job import Order, training_job
+from pipeline.training.evaluation import Evaluation, measured, nesting_of
+from pipeline.training.job import Order, Planner, training_job
 from pipeline.training.plan import Occasion, make_plan
-from pipeline.training.promotion import decide, undecided
+from pipeline.training.promotion import decide_all
 
 GROUP = "training"
 OF_ANY = dg.AllPartitionMapping()
@@ -40,6 +43,11 @@ class PlanConfig(dg.Config):
     )
     scheduled: bool = Field(False, description="True: the weekly retraining, every product with new sales is due.")
 
+    @property
+    def occasion(self) -> Occasion:
+        """The same as the plan knows it."""
+        return Occasion(frozenset(self.products) or None, self.scheduled)
+
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[features])
 def training_plan(
@@ -52,15 +60,15 @@ def training_plan(
     if unknown:
         more = f" nor {len(unknown) - 1} more of those asked for" if len(unknown) > 1 else ""
         raise dg.Failure(f"tenant {data.tenant.id!r} does not sell {unknown[0]!r}{more}; ids are those of the sales")
-    requested = frozenset(config.products) if config.products else None
-    occasion = Occasion(requested, config.scheduled)
-    plan = make_plan(data, opened.registry.latest(data.tenant.id), opened.settings, occasion)
+    plan = _planner(opened, config.occasion)(data)
     frame = pd.DataFrame([row.model_dump(mode="json") for row in plan], columns=list(PlanRow.model_fields))
     path = opened.home.table(data.tenant.id, "training_plan")
     write_table(path, frame)
     causes = Counter(str(row.cause) for row in plan if row.due)
     return dg.MaterializeResult(
-        metadata=of_table(frame, path, due=sum(causes.values()), causes=dict(causes), origin=str(data.origin.date()))
+        metadata=of_table(
+            frame, path, PlanRow, due=sum(causes.values()), causes=dict(causes), origin=str(data.origin.date())
+        )
     )
 
 
@@ -90,33 +98,68 @@ def train(
     context: dg.AssetExecutionContext, installation: InstallationResource
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Train the products that are due, the most important first; each is materialized as soon as it is stored."""
-    opened = installation.open()
-    data = opened.data(context.partition_key)
-    stored = read_table(opened.home.table(data.tenant.id, "training_plan"), "the training plan")
-    plan = [PlanRow.model_validate(row) for row in records(stored)]
-    order = Order("train", _causes(plan), context.run.tags.get("cause", "dagster"), context.run.run_id)
+    opened, tenant_id = installation.open(), context.partition_key
+    planner = _planner(opened, _occasion(context, opened.home.table(tenant_id, "training_plan")))
+    order = Order("train", context.run.tags.get("cause", "dagster"), context.run.run_id)
     rows: list[LedgerRow] = []
-    with training_job(opened, data, plan, order) as job:
+    with training_job(opened, tenant_id, planner, order) as job:
         for done in job.train():
             rows.append(done.ledger)
             if done.manifest is not None:
-                context.log_event(materialization(done, data, job.trainer.evaluation))
+                context.log_event(materialization(done, job.data, job.trainer.evaluation))
     ledger = pd.DataFrame([row.model_dump(mode="json") for row in rows], columns=list(LedgerRow.model_fields))
-    path = opened.home.table(data.tenant.id, "training_ledger")
+    path = opened.home.table(tenant_id, "training_ledger")
     write_table(path, ledger)
     counts = {outcome.value: job.counts[outcome] for outcome in Outcome}
-    yield dg.MaterializeResult("training_ledger", metadata=of_table(ledger, path, **counts))
-    yield _evaluation(opened.home.table(data.tenant.id, "evaluation"), job.trainer.evaluation, data.tenant.id)
+    yield dg.MaterializeResult("training_ledger", metadata=of_table(ledger, path, LedgerRow, **counts))
+    yield _evaluation(opened.home.table(tenant_id, "evaluation"), job.trainer.evaluation, tenant_id)
+
+
+def _planner(opened: Installation, occasion: Occasion) -> Planner:
+    return lambda data: make_plan(data, opened.registry.latest(data.tenant.id), opened.settings, occasion)
+
+
+def _occasion(context: dg.AssetExecutionContext, path: Path) -> Occasion:
+    """What the run was asked for; of a run that makes no plan itself, what the stored plan was made for.
+
+    The stored plan may be another run's by now: the command line does not wait in Dagster's queue.
+    """
+    if context.job_def.has_node_named("training_plan"):
+        steps: Any = context.run.run_config.get("ops", {})
+        return PlanConfig(**steps.get("training_plan", {}).get("config", {})).occasion
+    return Occasion.of([PlanRow.model_validate(row) for row in records(read_table(path, "the training plan"))])
 
 
 def _evaluation(path: Path, evaluation: Evaluation, tenant_id: str) -> dg.MaterializeResult[None]:
-    """Store the evaluation; where nothing was due the last one stands."""
-    if evaluation.scored or not path.exists():
-        write_table(path, table(evaluation.scored, tenant_id))
-    total, naive = score(evaluation.scored), score(evaluation.scored, "seasonal_naive")
+    """Store the evaluation; where this run made none the last one stands, and its own figures are told."""
+    if evaluation.scored:
+        frame = table(evaluation.scored, tenant_id)
+        write_table(path, frame)
+        total, naive = score(evaluation.scored), score(evaluation.scored, "seasonal_naive")
+        told = {"nesting": evaluation.nesting}
+    else:
+        frame, told = _standing(path, tenant_id)
+        total, naive = measured(frame)
     figures = numbers({**total.model_dump(exclude={"n"}), "naive_wape": naive.wape, "naive_mae": naive.mae})
-    frame = read_table(path, "the evaluation")
-    return dg.MaterializeResult("evaluation", metadata=of_table(frame, path, nesting=evaluation.nesting, **figures))
+    return dg.MaterializeResult("evaluation", metadata=of_table(frame, path, **told, **figures))
+
+
+def _standing(path: Path, tenant_id: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The stored evaluation, and what to tell of it; an empty one replaces a file that cannot be read."""
+    known = path.exists()
+    try:
+        frame = read_table(path, "the evaluation")
+    except DataError as error:
+        frame = table((), tenant_id)
+        write_table(path, frame)
+        return frame, {"nesting": f"not evaluated: {error}" if known else nesting_of(0)}
+    if frame.empty:
+        return frame, {"nesting": nesting_of(0)}
+    last = pd.Timestamp(frame["origin"].max()).date()
+    return frame, {
+        "nesting": nesting_of(frame["origin"].nunique()),
+        "kept": f"no past origin was evaluated by this run; the evaluation up to the past origin {last} stands",
+    }
 
 
 @dg.multi_asset(
@@ -153,23 +196,25 @@ def train_products(
         by_tenant.setdefault(tenant_id, set()).add(product)
     failed = []
     for tenant_id, products in by_tenant.items():
-        data = opened.data(tenant_id)
-        plan = make_plan(data, opened.registry.latest(tenant_id), opened.settings, Occasion(frozenset(products)))
-        wanted = [row for row in plan if row.product_id in products]
-        with training_job(opened, data, wanted, Order("by hand", "request", "dagster", context.run.run_id)) as job:
+        planner = _only(products, _planner(opened, Occasion(frozenset(products))))
+        with training_job(opened, tenant_id, planner, Order("by hand", "dagster", context.run.run_id)) as job:
             for done in job.train():
                 if done.manifest is None:
                     failed.append(f"{partition_key(tenant_id, done.ledger.product_id)}: {done.ledger.reason}")
                 else:
-                    context.log_event(materialization(done, data, job.trainer.evaluation))
+                    context.log_event(materialization(done, job.data, job.trainer.evaluation))
         failed += [
             f"{partition_key(tenant_id, product)}: not in the sales"
-            for product in products - {row.product_id for row in wanted}
+            for product in products - {row.product_id for row in job.plan}
         ]
     if failed:
         named = "; ".join(failed[:NAMED])
         raise dg.Failure(f"{len(failed)} of {len(context.partition_keys)} products were not trained: {named}")
     yield from ()
+
+
+def _only(products: set[str], planner: Planner) -> Planner:
+    return lambda data: [row for row in planner(data) if row.product_id in products]
 
 
 @dg.asset(
@@ -183,16 +228,14 @@ def champions(context: dg.AssetExecutionContext, installation: InstallationResou
     """Each new model's promotion or refusal, and why: its files must be whole, and it must beat repeating last week."""
     opened = installation.open()
     tenant_id = context.partition_key
-    verdicts = [
-        decide(manifest, opened.registry, opened.store, opened.settings)
-        for manifest in undecided(opened.registry, tenant_id)
-    ]
+    verdicts = decide_all(tenant_id, opened.registry, opened.store, opened.settings)
     frame = pd.DataFrame(
         [
-            {"product_id": v.product_id, "version": v.version, "promoted": v.promoted, "reason": v.reason, **v.figures}
+            {"product_id": v.product_id, "version": v.version, "promoted": v.promoted, "reason": v.reason}
+            | {"withdrawn": v.withdrawn, **v.figures}
             for v in verdicts
         ],
-        columns=["product_id", "version", "promoted", "reason", "mae", "naive_mae", "wape", "coverage"],
+        columns=["product_id", "version", "promoted", "reason", "withdrawn", "mae", "naive_mae", "wape", "coverage"],
     )
     path = opened.home.table(tenant_id, "champions")
     write_table(path, frame)
@@ -202,11 +245,7 @@ def champions(context: dg.AssetExecutionContext, installation: InstallationResou
             path,
             promoted=sum(v.promoted for v in verdicts),
             refused=sum(not v.promoted for v in verdicts),
+            withdrawn=sum(v.withdrawn is not None for v in verdicts),
             in_use=len(opened.registry.champions(tenant_id)),
         )
     )
-
-
-def _causes(plan: list[PlanRow]) -> str:
-    causes = Counter(str(row.cause) for row in plan if row.due)
-    return ", ".join(f"{cause} {count}" for cause, count in causes.most_common()) or "nothing due"

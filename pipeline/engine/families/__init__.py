@@ -7,7 +7,10 @@ from pipeline.engine.families.lightgbm import LightGBM
 from pipeline.engine.families.linear import Linear
 from pipeline.engine.families.prophet import Prophet
 from pipeline.engine.families.seasonal_naive import SeasonalNaive
+from pipeline.engine.families.tsb import TSB
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (SeasonalNaive(), Linear(), Prophet(), LightGBM())}
+FAMILIES: dict[str, Family] = {
+    family.name: family for family in (SeasonalNaive(), Linear(), Prophet(), LightGBM(), TSB())
+}
 
 __all__ = ["FAMILIES", "FAULTS", "Family", "Fitted", "Recipe", "Scope"]

@@ -54,7 +54,7 @@ class Family(Protocol):
 
     `stand_in` names the family whose out-of-sample errors are taken for this one's where refitting it at
     every origin would cost too much; `voice` groups families that say the same: a voice counts once in a
-    combination.
+    combination; `intermittent` says that the family can take products that hardly ever sell.
     """
 
     @property
@@ -75,6 +75,11 @@ class Family(Protocol):
     @property
     def stand_in(self) -> str | None:
         """The family that is evaluated in its place, if any."""
+        ...
+
+    @property
+    def intermittent(self) -> bool:
+        """Whether products with too many zeros for the other families are this one's, too."""
         ...
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> Fitted:

@@ -1,14 +1,16 @@
 """Pooled gradient-boosted trees: one booster over all of a tenant's products, forecasting day by day.
 
-Tweedie loss on units (zeros and spread that grow with the mean are natural to it), recursive: each day's
-forecast becomes the next day's lag, so any horizon can be asked for, and the stored booster forecasts daily
-with fresh lags.
+Tweedie loss on units (zeros and spread that grow with the mean are natural to it). The trees learn what a
+day sells relative to the product's recent level, which enters as an offset, so that a loaf sold twice a day
+and one sold two hundred times teach each other, and a product of a few weeks has its level from the first.
+Recursive: each day's forecast becomes the next day's lag, so any horizon can be asked for, and the stored
+booster forecasts daily with fresh lags.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +18,7 @@ import numpy as np
 
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.families.base import Recipe, Scope
-from pipeline.engine.features import CATEGORICAL, MEMORY, Codes, FeatureMaker, names, training_days
+from pipeline.engine.features import CATEGORICAL, IN_UNITS, MEMORY, Codes, FeatureMaker, names, training_days
 from pipeline.engine.panel import Floats, Outlook, Panel
 from pipeline.errors import FamilyError
 
@@ -28,12 +30,17 @@ DEFAULTS: Mapping[str, Any] = {
     "min_child_samples": 30,
     "subsample": 0.8,
     "colsample_bytree": 0.7,
+    "reg_lambda": 10.0,
     "tweedie_variance_power": 1.5,
     "max_rows": 1_000_000,
 }
 BOOSTER, META = "booster.txt", "lightgbm.json"
 SKIP_DAYS = 28
 """First days of a product that train nothing: their lags are still empty."""
+LEAST_LEVEL = 0.1
+"""Units a day; the level of a product that has not sold in sight."""
+FORMAT = 2
+"""Of the stored files; raised when what the booster is fed with, or what it gives, changes its meaning."""
 
 
 class LightGBM:
@@ -43,6 +50,7 @@ class LightGBM:
     scope = Scope.TENANT
     voice = "trees"
     stand_in = None
+    intermittent = False
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedLightGBM:
         """Fit the booster on all observed days of all products, sampled above `max_rows`."""
@@ -56,9 +64,11 @@ class LightGBM:
                 f"{len(y)} observed days over {len(history.products)} products, with {np.count_nonzero(y)} days "
                 f"of sales, are too few to grow trees"
             )
+        level = _made_relative(x, columns)
         data = lightgbm.Dataset(
             x,
             y,
+            init_score=np.log(level),
             # Covariates may be called anything; the booster's text refuses many characters, so it gets numbers.
             feature_name=[f"f{number}" for number in range(len(columns))],
             categorical_feature=[f"f{columns.index(name)}" for name in CATEGORICAL],
@@ -77,10 +87,13 @@ class LightGBM:
 
         try:
             meta = json.loads(files[META])
+            codes, features, made_by = Codes(**meta["codes"]), tuple(meta["features"]), meta.get("format", 1)
             booster = lightgbm.Booster(model_str=files[BOOSTER].decode())
-            return FittedLightGBM(booster, Codes(**meta["codes"]), tuple(meta["features"]))
         except (KeyError, ValueError, TypeError, lightgbm.basic.LightGBMError) as error:
             raise FamilyError(f"lightgbm needs {BOOSTER} and {META}; found {sorted(files)}") from error
+        if made_by != FORMAT:
+            raise FamilyError(f"{META} is of format {made_by}, this code reads {FORMAT}: train again")
+        return FittedLightGBM(booster, codes, features)
 
 
 @dataclass(frozen=True)
@@ -106,7 +119,8 @@ class FittedLightGBM:
             seen = known.shape[1] + ahead
             # A covariate that is no longer given is missing, not an error: the trees know what to do without.
             x = np.where(order >= 0, maker.day(past[:, :seen], days + ahead)[:, order], np.nan)
-            made[:, ahead] = np.maximum(self.booster.predict(x, num_threads=1), 0.0)
+            level = _made_relative(x, self.features)
+            made[:, ahead] = level * np.exp(self.booster.predict(x, raw_score=True, num_threads=1))
             # Closed days are unobserved in training, and so they are here: no sales are made up for later lags.
             past[:, seen] = np.where(closed[:, ahead], np.nan, made[:, ahead])
         return made
@@ -114,7 +128,7 @@ class FittedLightGBM:
     def to_files(self) -> dict[str, bytes]:
         """Return the booster's native text and what it needs to read a calendar."""
         codes = {"product": self.codes.product, "category": self.codes.category, "location": self.codes.location}
-        meta = {"codes": codes, "features": list(self.features)}
+        meta = {"codes": codes, "features": list(self.features), "format": FORMAT}
         return {BOOSTER: self.booster.model_to_string().encode(), META: json.dumps(meta, sort_keys=True).encode()}
 
 
@@ -137,6 +151,13 @@ def _training_set(
     return np.concatenate(blocks), np.concatenate(units)
 
 
+def _made_relative(x: np.ndarray, columns: Sequence[str]) -> Floats:
+    """Divide the columns that are in units by the level of their row, in place, and return the (rows,) levels."""
+    level = np.fmax(x[:, columns.index("level")].astype(float), LEAST_LEVEL)
+    x[:, [columns.index(name) for name in IN_UNITS]] /= level[:, None]
+    return np.asarray(level)
+
+
 def _booster_parameters(parameters: Mapping[str, Any], seed: int) -> dict[str, Any]:
     return {
         "objective": "tweedie",
@@ -148,6 +169,7 @@ def _booster_parameters(parameters: Mapping[str, Any], seed: int) -> dict[str, A
         "bagging_fraction": parameters["subsample"],
         "bagging_freq": 1,
         "feature_fraction": parameters["colsample_bytree"],
+        "lambda_l2": parameters["reg_lambda"],
         "seed": seed % 2**31,
         "deterministic": True,
         "force_row_wise": True,

@@ -30,6 +30,7 @@ class Linear:
     scope = Scope.PRODUCT
     voice = "regression"
     stand_in = None
+    intermittent = False
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedLinear:
         """Keep the settings; the solve is so cheap that it is done with the freshest history."""

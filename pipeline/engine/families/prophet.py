@@ -39,6 +39,7 @@ class Prophet:
     scope = Scope.PRODUCT
     voice = "regression"
     stand_in = "linear"
+    intermittent = False
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedProphet:
         """Fit each product of the history."""

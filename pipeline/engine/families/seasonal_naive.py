@@ -19,6 +19,7 @@ class SeasonalNaive:
     scope = Scope.PRODUCT
     voice = "naive"
     stand_in = None
+    intermittent = True
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedSeasonalNaive:
         """Nothing is learnt: the forecast is read off the history."""

@@ -4,7 +4,15 @@ from contracts.base import SCHEMA_VERSION, Contract
 from contracts.datasets import DatasetMetadata
 from contracts.forecasts import ForecastRow, Rung
 from contracts.metrics import Grade, Metrics
-from contracts.models import ArtefactRef, IntervalBand, Member, ModelManifest, ModelType
+from contracts.models import (
+    ArtefactRef,
+    IntervalBand,
+    Member,
+    ModelManifest,
+    ModelType,
+    TrialRecord,
+    TuningRecord,
+)
 from contracts.planning import Cause, LedgerRow, Outcome, PlanRow
 from contracts.products import DemandClass, Product
 from contracts.sales import (
@@ -61,4 +69,6 @@ __all__ = [
     "Rung",
     "SetAside",
     "Tenant",
+    "TrialRecord",
+    "TuningRecord",
 ]

@@ -51,6 +51,28 @@ class IntervalBand(Contract):
     errors: Count = Field(description="Errors that the quantiles were taken from.")
 
 
+class TrialRecord(Contract):
+    """One trial of a search."""
+
+    number: Count
+    state: str = Field(description="complete, pruned (given up half-way) or running (its process ended).")
+    value: float | None = Field(None, description="Error relative to the untuned settings; None unless it was told.")
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class TuningRecord(Contract):
+    """The search of one demand class's settings, on the pooled errors of some of its products."""
+
+    demand_class: DemandClass
+    sampler: str
+    pruner: str
+    folds: Count = Field(description="Inner origins, all of them before the model's origin.")
+    products: Count = Field(description="Products whose errors were pooled.")
+    best: dict[str, Any] = Field(description="The class's best settings; a product may depart from them.")
+    importance: dict[str, Share] = Field(description="Share of each setting in what made trials good; may be empty.")
+    trials: tuple[TrialRecord, ...] = ()
+
+
 class ModelManifest(Contract):
     """One product's registered model: recipe, members, metrics, data, code, timings."""
 
@@ -75,6 +97,7 @@ class ModelManifest(Contract):
     naive_metrics: Metrics = Field(description="Of the seasonal naive on the same days.")
     origins: tuple[dt.date, ...] = Field((), description="Origins that the metrics come from.")
     evaluation: str = Field(description="How nested the figures are, in words.")
+    tuning: TuningRecord | None = Field(None, description="The search of its class's settings; None: untuned.")
     libraries: dict[str, str] = Field(description="Version by library.")
     code_version: str
     seed: int

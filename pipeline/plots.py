@@ -26,6 +26,9 @@ Values = Sequence[float] | npt.NDArray[np.float64]
 HISTORY_DAYS = 120
 SPARK_VALUES = 90
 INK, GRID, HISTORY, BACKTEST, FORECAST = "#727a86", "#8b949e", "#6e7c8c", "#d97706", "#2f7fe0"
+SEARCHES = ("#2f7fe0", "#d97706", "#2e9e6b", "#a05cc8")
+WORST_TRIAL = 1.5
+"""Relative error at which worse trials are drawn: they would flatten all others."""
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,sans-serif"
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 56, 28
@@ -127,6 +130,35 @@ def bar_plot(rows: Sequence[tuple[str, float, float]], *, title: str = "", perce
     top = max(finite, default=0.0) or 1.0
     parts = [_bar(i, row, top, percent) for i, row in enumerate(rows)]
     return _svg(480, max(len(rows), 1) * 30 + 4, title or "bars against their references", parts)
+
+
+def trials_plot(searches: Sequence[tuple[str, Sequence[float]]], *, title: str = "Searches") -> str:
+    """Return a 480 x 220 SVG of searches: each trial as a dot, and the best so far as a line, by trial number.
+
+    Args:
+        searches: name and error of each trial in order, relative to the untuned settings; NaN: not finished.
+        title: heading, and text for screen readers.
+    """
+    known = [value for _, values in searches for value in values if math.isfinite(value)]
+    low, high = min([*known, 1.0]), max([*(min(value, WORST_TRIAL) for value in known), 1.0])
+    length, span = max((len(values) for _, values in searches), default=1), max(high - low, 0.01)
+
+    def place(number: int, value: float) -> tuple[float, float | None]:
+        at = 46 + 330 * number / max(length - 1, 1)
+        return at, 196 - 150 * (min(value, WORST_TRIAL) - low) / span if math.isfinite(value) else None
+
+    parts = [_text(12, 20, _shorten(title, 60), size=15, weight="600")]
+    marks = (low, (low + high) / 2, high)
+    parts += [_text(40, (place(0, value)[1] or 0) + 4, f"{value:.2f}", anchor="end") for value in marks]
+    parts += [_text(46, 214, "trial 1"), _text(376, 214, str(length), anchor="end")]
+    for (name, values), colour in zip(searches, SEARCHES, strict=False):
+        best = np.fmin.accumulate(np.array([*values], float)) if len(values) else np.array([])
+        parts.append(_path([place(*one) for one in enumerate(best)], "s", colour, 1.8))
+        dots = "".join(f"M{_n(x)} {_n(y)}h0" for x, y in map(place, range(len(values)), values) if y is not None)
+        parts.append(_stroked([dots] if dots else [], "d", colour, 3.5))
+        if best.size and (end := place(len(best) - 1, float(best[-1]))[1]) is not None:
+            parts.append(_text(384, end + 4, f"{name} {best[-1]:.3f}"))
+    return _svg(480, 220, title, parts)
 
 
 def as_markdown_image(svg: str, alt: str) -> str:

@@ -52,7 +52,29 @@ class Settings(BaseSettings):
     prophet_yearly_seasonality: Seasonality = Field("auto", description="Yearly season; auto: with a year of history.")
     prophet_daily_seasonality: Seasonality = Field("false", description="Noise on daily data; kept off.")
     prophet_interval_width: float = Field(0.9, gt=0, lt=1, description="Width of Prophet's own intervals, unused.")
-    prophet_changepoint_prior_scale: float = Field(0.05, ge=0.001, le=0.5, description="Flexibility of the trend.")
+    prophet_changepoint_prior_scale: float | None = Field(
+        None, ge=0.001, le=0.5, description="Flexibility of the trend; tuned when unset, 0.05 untuned."
+    )
+    prophet_seasonality_prior_scale: float | None = Field(
+        None, ge=0.01, le=10, description="Size of the seasons; tuned when unset, 10 untuned."
+    )
+    prophet_holidays_prior_scale: float | None = Field(
+        None, ge=0.01, le=10, description="Size of holidays and covariates; tuned when unset, 10 untuned."
+    )
+    prophet_seasonality_mode: Literal["additive", "multiplicative"] | None = Field(
+        None, description="Whether seasons add to the trend or multiply it; tuned when unset, additive untuned."
+    )
+
+    tuning_enabled: bool = Field(True, description="Search the settings of the regression; false: untuned.")
+    tuning_sampler: Literal["tpe", "random", "grid"] = Field("tpe", description="How trials are drawn.")
+    tuning_pruner: Literal["median", "hyperband", "none"] = Field("median", description="How bad trials are given up.")
+    tuning_trials_high: int = Field(30, ge=1, description="Trials for products of high volume.")
+    tuning_trials_medium: int = Field(25, ge=1, description="Trials for products of medium volume.")
+    tuning_trials_low: int = Field(20, ge=1, description="Trials for products of low volume.")
+    tuning_trials_intermittent: int = Field(15, ge=1, description="Trials for products that seldom sell.")
+    tuning_seconds: float = Field(120, gt=0, description="Seconds that the search of one demand class may take.")
+    tuning_reuse_days: int = Field(28, ge=1, description="Days of sales for which a search is used again.")
+    tuning_storage: str | None = Field(None, description="Database that keeps the trials for others; memory if unset.")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     prophet_verbose: bool = Field(False, description="Let Prophet's compiled model talk.")

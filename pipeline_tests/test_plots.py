@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.plots import Point, as_markdown_image, bar_plot, compact, product_plot, sparkline
+from pipeline.plots import Point, as_markdown_image, bar_plot, compact, product_plot, sparkline, trials_plot
 
 NAN = math.nan
 Floats = npt.NDArray[np.float64]
@@ -209,3 +209,25 @@ def test_a_markdown_image_holds_the_svg() -> None:
 def test_axis_numbers_are_short(value: float, text: str) -> None:
     """Numbers must be written as short as an axis needs them."""
     assert compact(value) == text
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(VALUES, max_size=40), max_size=4), st.text(max_size=30))
+def test_any_searches_give_sound_svg(values: list[list[float]], name: str) -> None:
+    """Whatever the errors, the plot of trials must parse, hold no NaN, and keep inside its frame."""
+    svg = ET.fromstring(trials_plot([(name, one) for one in values]))
+    for kind in "sd":
+        for path in _paths(svg, kind):
+            assert "nan" not in path
+            places = re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", path)
+            assert all(0 <= float(x) <= 480 and 0 <= float(y) <= 220 for x, y in places)
+
+
+def test_the_line_is_the_best_trial_so_far() -> None:
+    """It never rises on the way to smaller errors, skips trials that were given up, and ends at the best."""
+    svg = ET.fromstring(trials_plot([("high", [1.0, 1.2, NAN, 0.9, 0.95])]))
+    (line,) = _paths(svg, "s")
+    heights = [float(y) for _, y in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", line)]
+    assert heights == sorted(heights)
+    assert len(_paths(svg, "d")[0].split("M")) - 1 == 4
+    assert "high 0.900" in "".join(svg.itertext())

@@ -22,6 +22,7 @@ from pipeline.engine.intervals import LEVELS, calibrate, product_scale, quantile
 from pipeline.engine.metrics import measure, scaled_errors, seasonal_scales
 from pipeline.engine.observe import Ledgered, observe
 from pipeline.engine.panel import Bools, Floats, Outlook, Panel
+from pipeline.engine.tuning import Search, tune
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Task:
     max_zero_share: float = 1.0
     active_days: int = 0
     zeros_count: bool = False
+    search: Search | None = None
+    """How settings are tuned, on what was known at the origin; None: the recipes' are used."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,9 @@ def at_origin(task: Task) -> OriginForecasts:
     demand = understand(panel)
     closed = closed_ahead(panel, task.outlook, task.horizon)
     restricted = demand.zero_share > task.max_zero_share
+    if task.search is not None:
+        tuned = tune(panel, demand, task.outlook, task.horizon, task.search)
+        task = replace(task, recipes=tuned.applied(task.recipes))
     forecasts, faults = {}, {}
     for name in task.families:
         able = np.ones(len(panel.products), bool) if FAMILIES[name].intermittent else ~restricted

@@ -24,7 +24,7 @@ from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales
 from pipeline.tenant_data import DAYS_BEYOND, usable_ahead
 from pipeline.training.evaluation import evaluated_families
-from pipeline.training.recipes import recipes
+from pipeline.training.recipes import recipes, search_of
 
 MIN_DAYS, ACTIVE_DAYS = 90, 5
 """A product takes part with 90 days since its first row and 5 days with sales in the last 90."""
@@ -77,6 +77,7 @@ def backtest(
             settings.zero_share_error,
             ACTIVE_DAYS,
             zeros_count=True,
+            search=search_of(settings),
         )
         for origin in reversed(origins)
     ]

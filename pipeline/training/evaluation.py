@@ -28,7 +28,7 @@ from pipeline.home import write_atomically
 from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
 from pipeline.training.fingerprint import fingerprints, of_tenant
-from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes
+from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes, search_of
 
 ARRAYS = ("actual", "combined", "scale", "difference", "squared", "closed")
 
@@ -137,6 +137,7 @@ def _task(data: TenantData, origin: pd.Timestamp, settings: Settings) -> Task:
         recipes(settings),
         settings.min_training_data_days,
         settings.zero_share_error,
+        search=search_of(settings),
     )
 
 

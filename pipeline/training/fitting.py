@@ -11,7 +11,9 @@ import numpy as np
 from pipeline.engine.evaluate import OriginForecasts, Task, at_origin
 from pipeline.engine.families import FAMILIES, FAULTS, Recipe
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.tuning import Tuned
 from pipeline.errors import FamilyError
+from pipeline.training.searches import SearchTask, search_class
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,11 @@ class Fits:
     seconds: float
 
 
-def perform(task: Task | PooledTask | ProductTask) -> OriginForecasts | PooledFit | Fits:
-    """Do any task of a training in a worker; one function, so that one set of workers serves them all."""
+def prepare(task: Task | PooledTask | SearchTask) -> OriginForecasts | PooledFit | Tuned:
+    """Do any task that concerns many products, in a worker; one function, so that one set of workers serves them."""
     if isinstance(task, Task):
         return at_origin(task)
-    return fit_pooled(task) if isinstance(task, PooledTask) else fit_product(task)
+    return fit_pooled(task) if isinstance(task, PooledTask) else search_class(task)
 
 
 def fit_pooled(task: PooledTask) -> PooledFit:

@@ -20,6 +20,7 @@ from contracts import (
 from pipeline.engine.combination import GATEKEEPER, Weights
 from pipeline.engine.evaluate import among, score
 from pipeline.engine.families import FAMILIES
+from pipeline.engine.tuning import Tuned
 from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
 from pipeline.training.evaluation import Evaluation, faults_of
@@ -43,6 +44,7 @@ class ManifestMaker:
     settings: Settings
     job_id: str
     evaluation: Evaluation
+    tuned: Tuned
     weights: Weights
     bands: Mapping[DemandClass | None, tuple[IntervalBand, ...]]
     scale: Mapping[str, float]
@@ -74,6 +76,7 @@ class ManifestMaker:
             naive_metrics=self._metrics(GATEKEEPER, product),
             origins=tuple(one.origin.date() for one in self.evaluation.scored if product in one.row),
             evaluation=self.evaluation.nesting,
+            tuning=self.tuned.records.get(demand_class),
             libraries=library_versions(),
             code_version=CODE_VERSION,
             seed=self.settings.seed,
@@ -94,13 +97,13 @@ class ManifestMaker:
         return (f"evaluated with realised {', '.join(names)}",) if names else ()
 
     def _members(self, product: str, demand_class: DemandClass, families: list[str], stored: Stored) -> list[Member]:
-        share, recipe = self.weights.shares(families, demand_class), recipes(self.settings)
+        share, recipe = self.weights.shares(families, demand_class), self.tuned.applied(recipes(self.settings))
         return [
             Member(
                 family=name,
                 weight=share[name],
                 scope=FAMILIES[name].scope.value,
-                parameters=dict(recipe[name].parameters),
+                parameters=recipe[name].of(product),
                 files=stored.files.get(name, ()),
                 metrics=self._metrics(FAMILIES[name].stand_in or name, product),
                 metrics_from=FAMILIES[name].stand_in,

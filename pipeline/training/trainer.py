@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from pipeline.engine.families import FAMILIES, Scope
 from pipeline.engine.intervals import lay, product_scale, spread
 from pipeline.engine.metrics import seasonal_scales
 from pipeline.engine.panel import Bools, Floats
+from pipeline.engine.tuning import Tuned
 from pipeline.errors import ComputeError, EngineError, InsufficientDataError, PipelineError
 from pipeline.home import Home
 from pipeline.registry.registry import Registry
@@ -33,15 +34,18 @@ from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
 from pipeline.training.evaluation import Evaluation, Origins, outlook_digest
 from pipeline.training.fingerprint import fingerprints, of_tenant
-from pipeline.training.fitting import Fits, PooledFit, PooledTask, ProductTask, perform
+from pipeline.training.fitting import Fits, PooledFit, PooledTask, ProductTask, fit_product, prepare
 from pipeline.training.manifest import ManifestMaker, Stored
 from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes
+from pipeline.training.searches import Searches, SearchTask
 
 PRODUCTS_A_TIMEOUT = 500
 """Products up to which TASK_TIMEOUT_SECONDS holds for a task over all of them; with more it grows alike."""
 EVALUATING, TRAINING = "evaluating past origins", "training products"
-Work = Task | PooledTask | ProductTask
-Result = OriginForecasts | PooledFit | Fits
+Shared = Task | PooledTask | SearchTask
+SharedResult = OriginForecasts | PooledFit | Tuned
+T = TypeVar("T")
+R = TypeVar("R")
 Progress = Callable[[str, int, int], None]
 
 
@@ -87,6 +91,7 @@ class Trainer:
     workers: int
     progress: Progress
     evaluation: Evaluation = field(default_factory=lambda: Evaluation(()))
+    tuned: Tuned = field(default_factory=Tuned)
     _pooled: dict[str, Pooled] = field(default_factory=dict)
     _lost: list[str] = field(default_factory=list)
     _notes: list[str] = field(default_factory=list)
@@ -111,41 +116,32 @@ class Trainer:
         return Origins(self.data, self.home.tenant(self.data.tenant.id) / "evaluated", self.settings)
 
     def _train(self, due: Mapping[str, PlanRow]) -> Iterator[Done]:
-        """One set of workers takes everything: the past origins, the pooled fits, then product after product.
-
-        A product that is fitted before the origins are known waits for them.
-        """
+        """First what concerns many products: past origins, searches, pooled fits; then product after product."""
         origins = self._origins()
-        shared = self._pooled_tasks()
-        waiting: list[tuple[str, TaskOutcome[Work, Result]]] = []
-        done = 0
+        searches = Searches(self.data, self.registry, self.store, self.settings)
         self.progress(EVALUATING, *origins.progress)
-        tasks: Iterator[Work] = chain(origins.missing, shared, self._product_tasks(due))
-        timeout = self.settings.task_timeout_seconds * max(1.0, len(self.data.panel.products) / PRODUCTS_A_TIMEOUT)
-        outcomes = map_unordered(perform, tasks, workers=self.workers, timeout=timeout)
-        for outcome in outcomes:
-            self._take(outcome, origins, waiting)
-            if origins.missing or len(self._pooled) + len(self._lost) < len(shared):
-                continue
-            if not self.evaluation.scored:
-                self.evaluation = origins.evaluation()
-            while waiting:
-                product, fitted = waiting.pop(0)
-                yield self._finish(due[product], fitted)
-                done += 1
-                self.progress(TRAINING, done, len(due))
+        shared: list[Shared] = [*origins.missing, *searches.tasks(), *self._pooled_tasks()]
+        for prepared in self._mapped(prepare, shared):
+            self._take(prepared, origins, searches)
+        self.evaluation, self.tuned = origins.evaluation(), searches.tuned
+        fitted = self._mapped(fit_product, self._product_tasks(due))
+        for done, outcome in enumerate(fitted, start=1):
+            yield self._finish(due[outcome.task.product], outcome)
+            self.progress(TRAINING, done, len(due))
 
-    def _take(
-        self,
-        outcome: TaskOutcome[Work, Result],
-        origins: Origins,
-        waiting: list[tuple[str, TaskOutcome[Work, Result]]],
-    ) -> None:
-        """Put an outcome where it belongs; a lost origin or pooled fit is noted and done without."""
-        if isinstance(outcome.task, ProductTask):
-            waiting.append((outcome.task.product, outcome))
-        elif isinstance(outcome.task, PooledTask):
+    def _mapped(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[TaskOutcome[T, R]]:
+        timeout = self.settings.task_timeout_seconds * max(1.0, len(self.data.panel.products) / PRODUCTS_A_TIMEOUT)
+        return map_unordered(function, tasks, workers=self.workers, timeout=timeout)
+
+    def _take(self, outcome: TaskOutcome[Shared, SharedResult], origins: Origins, searches: Searches) -> None:
+        """Put an outcome where it belongs; what was lost is noted and done without."""
+        if isinstance(outcome.task, PooledTask):
             self._keep_pooled(outcome.task, outcome)
+        elif isinstance(outcome.task, SearchTask) and isinstance(outcome.value, Tuned):
+            searches.keep(outcome.task, outcome.value, outcome.seconds)
+        elif isinstance(outcome.task, SearchTask):
+            fault = f"{type(outcome.error).__name__}: {outcome.error}"
+            self._notes.append(f"the search for {outcome.task.demand_class} products was lost, untuned: {fault}")
         elif isinstance(outcome.value, OriginForecasts):
             origins.add(outcome.value)
             self.progress(EVALUATING, *origins.progress)
@@ -176,7 +172,7 @@ class Trainer:
             return None
         return {ref.name: self.store.get(ref) for ref in files}
 
-    def _keep_pooled(self, task: PooledTask, outcome: TaskOutcome[Work, Result]) -> None:
+    def _keep_pooled(self, task: PooledTask, outcome: TaskOutcome[Shared, SharedResult]) -> None:
         """Store a pooled fit; one that was lost, or cannot be stored, is done without."""
         if not isinstance(outcome.value, PooledFit):
             self._lost.append(f"{task.family}: {type(outcome.error).__name__}: {outcome.error}")
@@ -201,7 +197,7 @@ class Trainer:
         row_of = self.data.panel.row
         own = {
             name: recipe
-            for name, recipe in recipes(self.settings).items()
+            for name, recipe in self.tuned.applied(recipes(self.settings)).items()
             if FAMILIES[name].scope is Scope.PRODUCT and name != GATEKEEPER
         }
         for product, row in due.items():
@@ -209,7 +205,7 @@ class Trainer:
             able = {name: recipe for name, recipe in own.items() if FAMILIES[name].intermittent or not row.restricted}
             yield ProductTask(panel, outlook, able, self.settings.horizon_days)
 
-    def _finish(self, row: PlanRow, outcome: TaskOutcome[Work, Result]) -> Done:
+    def _finish(self, row: PlanRow, outcome: TaskOutcome[ProductTask, Fits]) -> Done:
         """Store, register and settle one product, whatever became of its fit."""
         started = time.perf_counter()
         lost = {"fit": f"{type(outcome.error).__name__}: {outcome.error}"}
@@ -290,6 +286,7 @@ class Trainer:
             settings=self.settings,
             job_id=self.job_id,
             evaluation=self.evaluation,
+            tuned=self.tuned,
             weights=weights_of(self.evaluation.scored),
             bands=bands_of(self.evaluation.scored),
             scale=dict(zip(data.panel.products, product_scale(difference, data.demand.level), strict=True)),

@@ -100,7 +100,7 @@ def test_a_manifest_says_what_was_done(training: Training) -> None:
         assert manifest.metrics.n == (6 if product == "young" else 12)
         assert manifest.metrics.coverage is not None
         assert [band.first_day for band in manifest.bands] == [1, 8, 15]
-        assert set(manifest.libraries) == {"lightgbm", "numpy", "pandas", "prophet"}
+        assert set(manifest.libraries) == {"lightgbm", "numpy", "optuna", "pandas", "prophet"}
 
 
 def test_a_manifest_stands_in_the_registry_with_its_files(trained: Shop) -> None:

@@ -12,7 +12,7 @@ from pipeline.engine.families import FAMILIES
 from pipeline.engine.families.seasonal_naive import SeasonalNaive
 from pipeline.errors import ComputeError
 from pipeline.registry.store import ArtefactStore
-from pipeline.training import fitting
+from pipeline.training import fitting, trainer
 from pipeline_tests.engine.test_evaluate import Fragile
 from pipeline_tests.training.shop import TRAINABLE, Shop
 from pipeline_tests.training.test_trainer import ALL, by_product, run, trainer_of
@@ -165,7 +165,7 @@ def test_a_lost_fit_leaves_what_needs_none(fresh: Shop, monkeypatch: pytest.Monk
             raise ComputeError("its worker died")
         return fit(task)
 
-    monkeypatch.setattr(fitting, "fit_product", lost)
+    monkeypatch.setattr(trainer, "fit_product", lost)
     done = run(trainer_of(fresh), fresh)
     manifest = done["tart"].manifest
     assert manifest is not None
@@ -214,7 +214,7 @@ def test_a_product_without_any_fit_fails(fresh: Shop, monkeypatch: pytest.Monkey
     def lost(task):
         raise ComputeError("its worker died")
 
-    monkeypatch.setattr(fitting, "fit_product", lost)
+    monkeypatch.setattr(trainer, "fit_product", lost)
     monkeypatch.setattr(fitting, "fit_pooled", lost)
     ledger = run(trainer_of(fresh), fresh)["tart"].ledger
     assert (ledger.outcome, ledger.error_type, ledger.version) == (Outcome.FAILED, "EngineError", None)

@@ -17,6 +17,7 @@ from pipeline.defs.partitions import PRODUCTS, TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table
 from pipeline.defs.training.product import materialization
+from pipeline.defs.training.searched import search_metadata
 from pipeline.engine.evaluate import score, table
 from pipeline.errors import DataError
 from pipeline.installation import Installation
@@ -111,7 +112,8 @@ def train(
     path = opened.home.table(tenant_id, "training_ledger")
     write_table(path, ledger)
     counts = {outcome.value: job.counts[outcome] for outcome in Outcome}
-    yield dg.MaterializeResult("training_ledger", metadata=of_table(ledger, path, LedgerRow, **counts))
+    told = counts | search_metadata(job.trainer.tuned)
+    yield dg.MaterializeResult("training_ledger", metadata=of_table(ledger, path, LedgerRow, **told))
     yield _evaluation(opened.home.table(tenant_id, "evaluation"), job.trainer.evaluation, tenant_id)
 
 

@@ -25,10 +25,18 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a family is to be fitted: its parameters by name, and the seed of everything random."""
+    """How a family is to be fitted: its parameters by name, and the seed of everything random.
+
+    `by_product` holds what is found for some products alone; it goes before `parameters`.
+    """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    by_product: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def of(self, product: str) -> dict[str, Any]:
+        """Return the parameters of one product."""
+        return {**self.parameters, **self.by_product.get(product, {})}
 
 
 class Fitted(Protocol):

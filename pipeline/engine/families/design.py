@@ -31,6 +31,7 @@ DEFAULTS: Mapping[str, Any] = {
     "holidays_prior_scale": 10.0,
     "yearly_prior_scale": 10.0,
     "short_yearly_prior_scale": 0.1,
+    "seasonality_mode": "additive",
     "weekly": "auto",
     "yearly": "auto",
 }
@@ -73,6 +74,11 @@ class Design:
         blocks += [outlook.holidays[name][at].astype(float)[:, None] for name in self.holidays]
         blocks += [self._standard(regressor, outlook, row, at)[:, None] for regressor in self.regressors]
         return np.hstack(blocks)
+
+    @property
+    def trend_columns(self) -> int:
+        """How many of the columns, the first ones, are the trend's."""
+        return 2 + len(self.changepoints)
 
     def prior_variances(self, parameters: Mapping[str, Any]) -> Floats:
         """Return (p,) variances of the coefficients' priors; a hinge's Laplace counts by its variance."""

@@ -43,10 +43,9 @@ class Prophet:
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedProphet:
         """Fit each product of the history."""
-        parameters = {**DEFAULTS, **recipe.parameters}
         return FittedProphet(
             {
-                product: _fit(history, index, outlook, parameters, recipe.seed)
+                product: _fit(history, index, outlook, {**DEFAULTS, **recipe.of(product)}, recipe.seed)
                 for index, product in enumerate(history.products)
             }
         )
@@ -104,6 +103,7 @@ def _fit(history: Panel, index: int, outlook: Outlook, parameters: Mapping[str, 
     model = Library(
         n_changepoints=min(CHANGEPOINTS, len(design.changepoints)),
         changepoint_range=CHANGEPOINT_RANGE,
+        seasonality_mode=parameters["seasonality_mode"],
         changepoint_prior_scale=parameters["changepoint_prior_scale"],
         seasonality_prior_scale=parameters["seasonality_prior_scale"],
         holidays_prior_scale=parameters["holidays_prior_scale"],

@@ -1,0 +1,182 @@
+"""The searches of a training: what is searched, what is used again, and what the manifests say of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from contracts import DemandClass, ModelManifest, Outcome
+from pipeline.engine.tuning.space import SPACE
+from pipeline.errors import EngineError
+from pipeline.registry.tables import TenantModel
+from pipeline.training.searches import Searches
+from pipeline_tests.training.shop import LENGTH, TRAINABLE, Shop, sales_of
+
+
+def searched(shop: Shop) -> dict[str, dt.datetime]:
+    """Return when each search that the registry knows was made."""
+    with shop.installation.registry._engine.connect() as connection:
+        rows = connection.execute(select(TenantModel.family, TenantModel.key, TenantModel.created_at)).all()
+    return {f"{row.family} {row.key}": row.created_at for row in rows if row.family.startswith("settings")}
+
+
+def manifests(shop: Shop) -> dict[str, ModelManifest]:
+    """Return the newest manifest of each product."""
+    registry = shop.installation.registry
+    return {
+        product: registry.manifest("bakery", product, one.version) for product, one in registry.latest("bakery").items()
+    }
+
+
+def left(shop: Shop) -> list[DemandClass]:
+    """Return the classes that a training would search for now."""
+    opened = shop.installation
+    return [task.demand_class for task in Searches(shop.data(), opened.registry, opened.store, opened.settings).tasks()]
+
+
+def test_manifests_hold_their_search(trained: Shop) -> None:
+    """A model says how its class was searched, trial by trial, and which settings its members were fitted with."""
+    for manifest in manifests(trained).values():
+        search = manifest.tuning
+        assert search is not None
+        assert search.demand_class is manifest.demand_class
+        budget = getattr(trained.installation.settings, f"tuning_trials_{manifest.demand_class}")
+        assert len(search.trials) == budget
+        menu = [trial.parameters for trial in search.trials if trial.state == "complete"]
+        used = {m.family: {k: v for k, v in m.parameters.items() if k in SPACE} for m in manifest.members}
+        assert {name for name, own in used.items() if own} <= {"linear", "prophet"}
+        assert all(own in menu for own in used.values() if own)
+    assert any(m.family == "prophet" for m in manifests(trained)["baguette"].members)
+
+
+def test_a_search_is_used_again(trained: Shop) -> None:
+    """Another training on the same days searches nothing."""
+    before = searched(trained)
+    assert before
+    assert left(trained) == []
+    trained.train(requested=frozenset({"tart"}))
+    assert searched(trained) == before
+
+
+def test_a_few_days_more_change_nothing_many_do(trained: Shop) -> None:
+    """New days within the stretch use the search again; the next stretch searches anew."""
+    origin = trained.data().origin.date().toordinal()
+    reuse = trained.installation.settings.tuning_reuse_days
+    within = reuse - 1 - origin % reuse
+    trained.sell(sales_of(LENGTH + within))
+    assert left(trained) == []
+    trained.sell(sales_of(LENGTH + within + 2))  # one of the two days may be a Sunday, without sales
+    assert left(trained)
+
+
+def test_corrected_history_is_searched_anew(trained: Shop) -> None:
+    """Sales that were changed before the stretch of days make every class due."""
+    sales = sales_of()
+    sales["tart"] = np.where(np.arange(LENGTH) == 20, 99.0, sales["tart"])
+    trained.sell(sales)
+    assert set(left(trained)) == {one.demand_class for one in manifests(trained).values()}
+
+
+@pytest.mark.parametrize("change", [{"tuning_sampler": "random"}, {"tuning_trials_high": 9}, {"seed": 5}])
+def test_other_settings_are_searched_anew(trained: Shop, change: dict[str, object]) -> None:
+    """A search holds for the settings that it was made with."""
+    trained.configure(**change)
+    assert left(trained)
+
+
+def test_a_torn_search_is_made_again(trained: Shop) -> None:
+    """A stored search whose file is damaged is not used."""
+    for path in trained.installation.home.models.rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[:5])
+    assert left(trained)
+
+
+def test_tuning_can_be_switched_off(fresh: Shop) -> None:
+    """Then nothing is searched, and the members have the settings of the regression as they are."""
+    fresh.configure(tuning_enabled=False, prophet_holidays_prior_scale=0.5)
+    fresh.train()
+    assert searched(fresh) == {}
+    for manifest in manifests(fresh).values():
+        assert manifest.tuning is None
+        linear = [m.parameters for m in manifest.members if m.family == "linear"]
+        assert all({k: v for k, v in own.items() if k in SPACE} == {"holidays_prior_scale": 0.5} for own in linear)
+
+
+def test_what_is_given_by_hand_is_kept(fresh: Shop) -> None:
+    """A setting from the environment is in every regression's parameters, and is not searched."""
+    fresh.configure(prophet_seasonality_mode="additive", prophet_changepoint_prior_scale=0.2)
+    fresh.train()
+    for manifest in manifests(fresh).values():
+        assert manifest.tuning is not None
+        assert {name for t in manifest.tuning.trials for name in t.parameters} <= set(SPACE) - {
+            "seasonality_mode",
+            "changepoint_prior_scale",
+        }
+        for member in (m for m in manifest.members if m.family in ("linear", "prophet")):
+            given = (member.parameters["seasonality_mode"], member.parameters["changepoint_prior_scale"])
+            assert given == ("additive", 0.2)
+
+
+def test_a_lost_search_costs_no_model(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the search fails the products are trained untuned, and the ledger and the manifest say so."""
+
+    def fails(*_given: object) -> None:
+        raise EngineError("no search today")
+
+    monkeypatch.setattr("pipeline.training.searches.tune", fails)
+    done, _ = fresh.train()
+    trained = [one for one in done if one.ledger.outcome is Outcome.TRAINED]
+    assert {one.ledger.product_id for one in trained} == set(TRAINABLE)
+    for one in trained:
+        assert "products was lost, untuned: EngineError: no search today" in one.ledger.reason
+        assert one.manifest is not None
+        assert one.manifest.tuning is None
+        assert any("no search today" in note for note in one.manifest.notes)
+
+
+def test_trials_are_exported_and_resumed(fresh: Shop) -> None:
+    """With a database the trials of a training can be read by others, study by study."""
+    import optuna
+
+    place = f"sqlite:///{fresh.root / 'trials.db'}"
+    fresh.configure(tuning_storage=place)
+    fresh.train()
+    studies = optuna.get_all_study_summaries(place)
+    classes = {one.demand_class for one in manifests(fresh).values()}
+    assert {one.study_name.split()[0] for one in studies} == {"bakery"}
+    assert {one.study_name.split()[-1] for one in studies} == {str(one) for one in classes}
+    baguette = manifests(fresh)["baguette"]
+    name = next(one.study_name for one in studies if one.study_name.endswith(f" {baguette.demand_class}"))
+    assert baguette.tuning is not None
+    stored = optuna.load_study(study_name=name, storage=place).trials
+    assert [one.params for one in stored] == [one.parameters for one in baguette.tuning.trials]
+
+
+def test_an_unreachable_database_costs_no_model(fresh: Shop) -> None:
+    """Trials that cannot be kept are a lost search, told without the password."""
+    fresh.configure(tuning_storage="postgresql://someone:geheim@127.0.0.1:9/none")
+    done, _ = fresh.train()
+    reasons = [one.ledger.reason for one in done if one.ledger.outcome is Outcome.TRAINED]
+    assert len(reasons) == len(TRAINABLE)
+    assert all("was lost, untuned" in reason and "geheim" not in reason for reason in reasons)
+
+
+def test_a_product_that_no_search_has_seen_takes_its_classs_best(trained: Shop) -> None:
+    """One that came after the search has its class's settings, not the untuned ones."""
+    opened = trained.installation
+    data = trained.data()
+    searches = Searches(data, opened.registry, opened.store, opened.settings)
+    searches.tasks()
+    known = searches.tuned
+    product = "tart"
+    label = data.demand.classes[data.panel.row[product]]
+    searches._found[label] = replace(
+        searches._found[label],
+        by_product={name: own for name, own in known.by_product.items() if name != product},
+    )
+    assert searches.tuned.by_product[product] == known.records[label].best

@@ -2,7 +2,7 @@
 
 Combining forecasts beats picking one (Bates and Granger 1969; Timmermann 2006), and weights that are estimated from
 few errors are often worse than equal ones: so they are shrunk (Diebold and Pauly 1990), first towards equal, then each
-demand class towards all. Families that say the same share a voice, so that none counts twice; the seasonal naive speaks
+demand class towards all. Families that say the same share a voice, so that none counts twice; a gatekeeper speaks
 only where nothing else can.
 """
 
@@ -17,7 +17,8 @@ from contracts import DemandClass
 from pipeline.engine.families import FAMILIES
 from pipeline.engine.panel import Bools, Floats
 
-GATEKEEPER = "seasonal_naive"
+NAIVE = "seasonal_naive"
+"""The gatekeeper that speaks where nothing else can."""
 PRIOR_ORIGINS = 1.0
 """Past origins that equal weights are worth: with one origin known, what is learnt and what is equal count alike."""
 WORTHY = 1.15
@@ -46,9 +47,9 @@ class Weights:
         {'linear': 0.25, 'prophet': 0.25, 'lightgbm': 0.5, 'seasonal_naive': 0.0}
         """
         learnt = self.by_class.get(demand_class, self.by_class.get(None, {}))
-        models = [name for name in families if name != GATEKEEPER]
+        models = [name for name in families if not FAMILIES[name].gatekeeper]
         usual = [name for name in models if learnt or not FAMILIES[name].intermittent]
-        speaking = usual or models or [GATEKEEPER]
+        speaking = usual or models or [NAIVE if NAIVE in families else min(families)]
         voices: dict[str, list[str]] = {}
         for name in speaking:
             voices.setdefault(FAMILIES[name].voice, []).append(name)
@@ -96,7 +97,7 @@ def learn(origins: Iterable[tuple[Sequence[DemandClass], Floats, Mapping[str, Fl
             family forecast, {family: (n, h)}, NaN where it could not.
     """
     known = list(origins)
-    names = sorted({FAMILIES[f].voice for _, _, made in known for f in made if f != GATEKEEPER})
+    names = sorted({FAMILIES[f].voice for _, _, made in known for f in made if not FAMILIES[f].gatekeeper})
     if len(names) < 2:
         return EQUAL
     days = [_days(classes, actual, _voices(made, names)) for classes, actual, made in known]

@@ -15,7 +15,7 @@ import pandas as pd
 
 from contracts import DemandClass, IntervalBand, Metrics
 from pipeline.engine.closing import closed_ahead
-from pipeline.engine.combination import EQUAL, GATEKEEPER, Weights, combine, learn
+from pipeline.engine.combination import EQUAL, Weights, combine, learn
 from pipeline.engine.demand import RECENT_DAYS, understand
 from pipeline.engine.families import FAMILIES, FAULTS, Recipe
 from pipeline.engine.intervals import LEVELS, calibrate, product_scale, quantiles, spread
@@ -230,7 +230,7 @@ def among(scored: Sequence[OriginForecasts], families: Collection[str]) -> list[
     found = []
     for one in scored:
         left = {name: made for name, made in one.families.items() if name in families}
-        changed = any(name not in families and name != GATEKEEPER for name in one.families)
+        changed = any(name not in families and not FAMILIES[name].gatekeeper for name in one.families)
         found.append(
             replace(one, combined=combine(left, one.classes, one.weights), laid=None) if changed and left else one
         )

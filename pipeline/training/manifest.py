@@ -17,7 +17,7 @@ from contracts import (
     ModelManifest,
     PlanRow,
 )
-from pipeline.engine.combination import GATEKEEPER, Weights
+from pipeline.engine.combination import NAIVE, Weights
 from pipeline.engine.evaluate import among, score
 from pipeline.engine.families import FAMILIES
 from pipeline.engine.tuning import Tuned
@@ -55,7 +55,7 @@ class ManifestMaker:
         product = row.product_id
         demand_class = self.data.demand.classes[self.data.panel.row[product]]
         families = [name for name in FAMILIES if name in stored.files]
-        metrics = self._combined(product, families or [GATEKEEPER])
+        metrics = self._combined(product, families or [NAIVE])
         return ModelManifest(
             tenant_id=row.tenant_id,
             product_id=product,
@@ -68,12 +68,12 @@ class ManifestMaker:
             data_days=row.data_days,
             data_fingerprint=row.data_fingerprint,
             config_fingerprint=config_fingerprint(self.settings, self.data.outlook),
-            members=tuple(self._members(product, demand_class, families or [GATEKEEPER], stored)),
+            members=tuple(self._members(product, demand_class, families or [NAIVE], stored)),
             scale=self.scale[product],
             bands=self.bands.get(demand_class, self.bands[None]),
             metrics=metrics,
             grade=grade(metrics, self.settings),
-            naive_metrics=self._metrics(GATEKEEPER, product),
+            naive_metrics=self._metrics(NAIVE, product),
             origins=tuple(one.origin.date() for one in self.evaluation.scored if product in one.row),
             evaluation=self.evaluation.nesting,
             tuning=self.tuned.records.get(demand_class),

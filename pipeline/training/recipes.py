@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from contracts import DemandClass
 from pipeline import __version__, engine
-from pipeline.engine.families import FAMILIES, Recipe
+from pipeline.engine.families import FAMILIES, FOREIGN, Recipe
 from pipeline.engine.panel import Outlook
 from pipeline.engine.tuning import Search
 from pipeline.engine.tuning.space import TUNED_FAMILIES
@@ -21,15 +22,21 @@ LIBRARIES = ("lightgbm", "numpy", "optuna", "pandas", "prophet")
 ENGINE = Path(engine.__file__).parent
 
 
-def code_version(source: Path) -> str:
-    """Return the version, and a digest of a folder of source: what other code has made is made anew."""
+def code_version(source: Path, foreign: Mapping[str, str]) -> str:
+    """Return the version, and a digest of all code that makes models: what other code has made is made anew.
+
+    Args:
+        source: our folder of source.
+        foreign: distribution and version of each family from elsewhere; their source is not looked at.
+    """
     digest = hashlib.sha256()
     for path in sorted(source.rglob("*.py")):
         digest.update(str(path.relative_to(source)).encode() + path.read_bytes())
+    digest.update(json.dumps(foreign, sort_keys=True).encode())
     return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
-CODE_VERSION = code_version(ENGINE)
+CODE_VERSION = code_version(ENGINE, FOREIGN)
 
 
 def recipes(settings: Settings) -> dict[str, Recipe]:
@@ -86,4 +93,4 @@ def config_fingerprint(settings: Settings, outlook: Outlook) -> str:
 
 def library_versions() -> dict[str, str]:
     """Return the version of each library that a model's numbers depend on."""
-    return {name: version(name) for name in LIBRARIES}
+    return {name: version(name) for name in LIBRARIES} | FOREIGN

@@ -19,7 +19,6 @@ from contracts import ArtefactRef, LedgerRow, ModelManifest, Outcome, PlanRow
 from pipeline.compute import Outcome as TaskOutcome
 from pipeline.compute import map_unordered
 from pipeline.engine.closing import closed_ahead
-from pipeline.engine.combination import GATEKEEPER
 from pipeline.engine.evaluate import OriginForecasts, Task, bands_of, weights_of
 from pipeline.engine.families import FAMILIES, Scope
 from pipeline.engine.intervals import lay, product_scale, spread
@@ -160,7 +159,7 @@ class Trainer:
             [*sorted(fingerprints(panel).values()), outlook_digest(self.data.outlook), CODE_VERSION],
             config_fingerprint(self.settings, self.data.outlook),
         )
-        names = (name for name, family in FAMILIES.items() if family.scope is Scope.TENANT)
+        names = (name for name, family in FAMILIES.items() if family.scope is Scope.TENANT and not family.gatekeeper)
         return [
             PooledTask(name, panel, outlook, recipe[name], self.settings.horizon_days, self._stored_fit(name))
             for name in names
@@ -198,7 +197,7 @@ class Trainer:
         own = {
             name: recipe
             for name, recipe in self.tuned.applied(recipes(self.settings)).items()
-            if FAMILIES[name].scope is Scope.PRODUCT and name != GATEKEEPER
+            if FAMILIES[name].scope is Scope.PRODUCT and not FAMILIES[name].gatekeeper
         }
         for product, row in due.items():
             panel, outlook = self.data.panel.take([row_of[product]]), self.data.outlook.take([product])

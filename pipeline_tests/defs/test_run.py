@@ -183,6 +183,18 @@ def test_a_failing_check_names_its_products(
     assert found.metadata["findings"].value == found.metadata["products"].value == 1
 
 
+def test_the_models_are_held_against_both_gatekeepers(checks: dict[str, dg.AssetCheckEvaluation], finished: Finished):
+    """The check tells the models' error as a share of the seasonal naive's and of the seasonal average's."""
+    frame = pd.read_parquet(finished.world.home.table(ODD, "evaluation"))
+    told = checks["beats_naive"].metadata
+    error = (frame["actual"] - frame["y_hat"]).abs().sum()
+    for name in ("naive", "average"):
+        theirs = (frame["actual"] - frame[f"seasonal_{name}"]).abs().sum()
+        assert told[f"error_against_{name}"].value == pytest.approx(error / theirs)
+    assert checks["beats_naive"].passed == (told["error_against_naive"].value < 1)
+    assert told["evaluated"].value == frame["product_id"].nunique()
+
+
 def test_other_checks_pass(checks: dict[str, dg.AssetCheckEvaluation]):
     """Clean rows, whole files and a plan for every product that is sold are told apart from faults."""
     wanted = {"required_fields", "future_dates", "duplicates", "product_count", "no_product_failed", "artefacts_whole"}

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import DemandClass
-from pipeline.engine.combination import EQUAL, GATEKEEPER, Weights, combine, learn
+from pipeline.engine.combination import EQUAL, NAIVE, Weights, combine, learn
 from pipeline.engine.families import FAMILIES
 from pipeline.engine.panel import Floats
 
 NAMES = list(FAMILIES)
+AVERAGE = "seasonal_average"
 PRODUCTS, HORIZON = 20, 14
 Origin = tuple[tuple[DemandClass, ...], Floats, dict[str, Floats]]
 
@@ -24,7 +25,7 @@ def origins(count: int, seed: int = 0, linear: float = 4.0, lightgbm: float = 4.
     for _ in range(count):
         actual = rng.poisson(50, shape).astype(float)
         made = {
-            GATEKEEPER: rng.poisson(50, shape).astype(float),
+            NAIVE: rng.poisson(50, shape).astype(float),
             "linear": actual + biased + linear * rng.standard_normal(shape),
             "lightgbm": actual + lightgbm * rng.standard_normal(shape),
         }
@@ -51,27 +52,38 @@ def test_weights_add_up_to_one(families: list[str], learnt: dict[str, float], de
 
 @given(st.lists(st.sampled_from(["linear", "prophet", "lightgbm"]), min_size=1, unique=True))
 def test_every_voice_counts_alike(families: list[str]) -> None:
-    """Families that say the same share one voice's weight; the gatekeeper has none beside them."""
-    found = EQUAL.shares([GATEKEEPER, *families])
+    """Families that say the same share one voice's weight; the gatekeepers have none beside them."""
+    found = EQUAL.shares([NAIVE, *families, AVERAGE])
     voices = {FAMILIES[name].voice for name in families}
     for voice in voices:
         members = [found[name] for name in families if FAMILIES[name].voice == voice]
         assert sum(members) == pytest.approx(1 / len(voices))
         assert len(set(members)) == 1
-    assert found[GATEKEEPER] == 0
+    assert found[NAIVE] == found[AVERAGE] == 0
 
 
 def test_without_evidence_rare_sales_are_a_family_of_their_own() -> None:
     """Until weights are learnt the family for rare sales has none beside the others, and all of it alone."""
     assert EQUAL.shares(["linear", "lightgbm", "tsb"]) == {"linear": 0.5, "lightgbm": 0.5, "tsb": 0.0}
-    assert EQUAL.shares([GATEKEEPER, "tsb"]) == {GATEKEEPER: 0.0, "tsb": 1.0}
-    learnt = Weights({None: {"trees": 0.6, "smoothing": 0.4}})
+    assert EQUAL.shares([NAIVE, "tsb"]) == {NAIVE: 0.0, "tsb": 1.0}
+    learnt = Weights({None: {"trees": 0.6, "intermittent": 0.4}})
     assert learnt.shares(["lightgbm", "tsb"]) == pytest.approx({"lightgbm": 0.6, "tsb": 0.4})
 
 
-def test_the_gatekeeper_speaks_where_nothing_else_can() -> None:
-    """Alone the seasonal naive has all the weight."""
-    assert EQUAL.shares([GATEKEEPER]) == {GATEKEEPER: 1.0}
+def test_a_gatekeeper_speaks_where_nothing_else_can() -> None:
+    """Alone a gatekeeper has all the weight; of two the seasonal naive has it, as on the ladder."""
+    assert EQUAL.shares([NAIVE]) == {NAIVE: 1.0}
+    assert EQUAL.shares([AVERAGE]) == {AVERAGE: 1.0}
+    assert EQUAL.shares([AVERAGE, NAIVE]) == {AVERAGE: 0.0, NAIVE: 1.0}
+
+
+def test_gatekeepers_are_not_learnt_from() -> None:
+    """However good a gatekeeper was, it gets no weight, and without a second voice nothing is learnt."""
+    past = origins(3, linear=8.0, lightgbm=8.0)
+    perfect = [(classes, actual, made | {NAIVE: actual, AVERAGE: actual}) for classes, actual, made in past]
+    assert learn(perfect) == learn(past)
+    assert learn(perfect).shares([NAIVE, AVERAGE, "linear", "lightgbm"])[AVERAGE] == 0
+    assert learn([(c, a, {name: m[name] for name in (NAIVE, AVERAGE, "linear")}) for c, a, m in perfect]) == EQUAL
 
 
 def test_linear_and_prophet_are_one_voice() -> None:

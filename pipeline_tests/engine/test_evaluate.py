@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from contracts import DemandClass, Metrics
-from pipeline.engine.combination import EQUAL, GATEKEEPER
+from pipeline.engine.combination import EQUAL, NAIVE
 from pipeline.engine.evaluate import OriginForecasts, Task, among, at_origin, bands_of, nested, score, table
 from pipeline.engine.families import FAMILIES, Fitted, Recipe, Scope
 from pipeline.engine.families.seasonal_naive import FittedSeasonalNaive, SeasonalNaive
@@ -122,6 +122,7 @@ class Fragile(SeasonalNaive):
     """A seasonal naive plus one unit that cannot fit one product."""
 
     intermittent = False
+    gatekeeper = False
 
     error: Exception
     scope: Scope = Scope.PRODUCT
@@ -182,7 +183,7 @@ def test_products_that_hardly_sell_get_the_naive_alone() -> None:
     one = at_origin(task_of(units, max_zero_share=0.9, families=(*FAST, "lightgbm")))
     assert np.isnan(one.families["linear"]).all(axis=1).tolist() == [False, True, False]
     assert np.isnan(one.families["lightgbm"]).all(axis=1).tolist() == [False, True, False]
-    np.testing.assert_array_equal(one.combined[1], one.families[GATEKEEPER][1])
+    np.testing.assert_array_equal(one.combined[1], one.families[NAIVE][1])
     assert not one.faults
 
 
@@ -195,7 +196,7 @@ def scored(count: int = 5, products: int = 30, step: int = HORIZON, seed: int = 
             MONDAY + pd.Timedelta(days=step * number),
             tuple(f"p{row}" for row in range(products)),
             y_hat + rng.standard_normal(y_hat.shape) * spread(scale, y_hat),
-            {GATEKEEPER: y_hat + 1, "linear": y_hat},
+            {NAIVE: y_hat + 1, "linear": y_hat},
             y_hat,
             scale,
             np.full(products, 4.0),
@@ -345,7 +346,7 @@ def test_scores_are_those_of_the_metrics() -> None:
     """Of a family or the combination, of a product or all: the figures are those of the blocks themselves."""
     done = nested(scored(3))
     actual = np.concatenate([one.actual for one in done])
-    found = score(done, GATEKEEPER)
+    found = score(done, NAIVE)
     assert found == measure(actual, np.full_like(actual, 101)).model_copy(
         update={"mase": found.mase, "rmsse": found.rmsse}
     )
@@ -371,7 +372,7 @@ def test_the_table_has_a_row_a_product_origin_and_day() -> None:
     done = nested(scored(2, products=3))
     found = table(done, "bakery")
     given = ["tenant_id", "product_id", "origin", "date", "horizon", "actual", "y_hat", "lower", "upper", "scale"]
-    assert list(found.columns) == [*given, GATEKEEPER, "linear"]
+    assert list(found.columns) == [*given, NAIVE, "linear"]
     assert len(found) == 2 * 3 * HORIZON
     assert not found.duplicated(["product_id", "origin", "horizon"]).any()
     assert ((found["date"] - found["origin"]).dt.days == found["horizon"]).all()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeline.engine.families import FAMILIES, Family, Recipe
+from pipeline.engine import families
+from pipeline.engine.families import FAMILIES, FOREIGN, Family, Recipe
 from pipeline.errors import FamilyError
 from pipeline_tests.engine.builders import NAN, outlook_of, panel_of
 from pipeline_tests.engine.conformance import LENGTH, FamilyContract, history, outlook
+
+WEEKS = st.lists(st.one_of(st.just(NAN), st.floats(0, 90)), min_size=1, max_size=70)
 
 
 class TestEveryFamily(FamilyContract):
@@ -83,3 +88,26 @@ def test_the_seasonal_naive_needs_no_history() -> None:
     forecast = FAMILIES["seasonal_naive"].fit(panel, outlook_of(40), Recipe()).predict(panel, outlook_of(40), 8)
     assert forecast[0].tolist() == [4, 4, 4, 4, 2, 4, 6, 4]
     assert not forecast[1].any()
+
+
+@given(units=WEEKS, ahead=st.integers(1, 20))
+def test_the_seasonal_average_is_the_mean_of_four_weekdays(units: list[float], ahead: int) -> None:
+    """Each day ahead has the mean of the last four observed same weekdays, of all observed days where there is none."""
+    panel, known = panel_of(units), outlook_of(100)
+    found = FAMILIES["seasonal_average"].fit(panel, known, Recipe()).predict(panel, known, ahead)[0, ahead - 1]
+    observed = [(day, value) for day, value in enumerate(units) if not np.isnan(value)]
+    same = [value for day, value in observed if (len(units) + ahead - 1 - day) % 7 == 0][-4:]
+    usual = same or [value for _, value in observed] or [0.0]
+    assert found == pytest.approx(sum(usual) / len(usual))
+
+
+def test_gatekeepers_are_the_two_simple_ones() -> None:
+    """The seasonal naive and the seasonal average are there to be beaten, and nothing else of ours is."""
+    gatekeepers = [name for name, family in FAMILIES.items() if family.gatekeeper and name not in FOREIGN]
+    assert gatekeepers == ["seasonal_naive", "seasonal_average"]
+
+
+def test_the_package_has_no_other_names() -> None:
+    """Asking the package for what it does not have is an AttributeError that says so."""
+    with pytest.raises(AttributeError, match="has no attribute 'FAMILY'"):
+        families.FAMILY  # noqa: B018 - it is the asking that counts

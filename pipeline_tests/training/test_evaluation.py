@@ -66,7 +66,7 @@ def test_history_limits_the_origins(fresh: Shop, days: int, count: int) -> None:
 
 def test_families_with_a_stand_in_are_not_refitted() -> None:
     """Prophet is evaluated by its stand-in."""
-    assert evaluated_families() == ("seasonal_naive", "linear", "lightgbm", "tsb")
+    assert evaluated_families() == ("seasonal_naive", "seasonal_average", "linear", "lightgbm", "ets", "theta", "tsb")
 
 
 def test_an_origin_comes_back_as_it_was(fresh: Shop) -> None:

@@ -213,11 +213,17 @@ def test_other_engine_code_is_another_version(tmp_path: Path) -> None:
     """A changed, added or renamed source file of the engine changes the code version; other files do not."""
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "one.py").write_text("a = 1")
-    before = code_version(tmp_path)
+    before = code_version(tmp_path, {})
     (tmp_path / "notes.txt").write_text("nothing")
-    assert code_version(tmp_path) == before
+    assert code_version(tmp_path, {}) == before
     (tmp_path / "sub" / "one.py").write_text("a = 2")
-    changed = code_version(tmp_path)
+    changed = code_version(tmp_path, {})
     (tmp_path / "sub" / "one.py").rename(tmp_path / "two.py")
-    assert len({before, changed, code_version(tmp_path)}) == 3
+    assert len({before, changed, code_version(tmp_path, {})}) == 3
     assert before.startswith(f"{__version__}+")
+
+
+def test_another_version_of_a_foreign_family_is_another_version(tmp_path: Path) -> None:
+    """A family from elsewhere, its distribution and its version are part of the code version."""
+    sources = ({}, {"rye": "bread 1.0"}, {"rye": "bread 1.1"}, {"rye": "crumb 1.0"}, {"wheat": "bread 1.0"})
+    assert len({code_version(tmp_path, foreign) for foreign in sources}) == len(sources)

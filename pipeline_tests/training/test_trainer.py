@@ -14,7 +14,7 @@ from pipeline.training.trainer import EVALUATING, TRAINING, Done, Trainer
 from pipeline_tests.training.conftest import Training
 from pipeline_tests.training.shop import TRAINABLE, Inline, Shop
 
-MODELS = ("linear", "prophet", "lightgbm", "tsb")
+MODELS = ("linear", "prophet", "lightgbm", "ets", "theta", "tsb")
 ALL = {*TRAINABLE, "new", "gone"}
 
 
@@ -81,9 +81,11 @@ def test_a_manifest_says_what_was_done(training: Training) -> None:
             "linear": ("product", shares["linear"], None),
             "prophet": ("product", shares["prophet"], "linear"),
             "lightgbm": ("tenant", shares["lightgbm"], None),
+            "ets": ("tenant", shares["ets"], None),
+            "theta": ("tenant", shares["theta"], None),
             "tsb": ("product", shares["tsb"], None),
         }
-        assert shares["linear"] == shares["prophet"]
+        assert (shares["linear"], shares["ets"]) == (shares["prophet"], shares["theta"])
         assert sum(shares.values()) == pytest.approx(1)
         assert manifest.origin == data.origin.date()
         seen = [one.origin.date() for one in evaluation.scored if product in one.row]
@@ -170,7 +172,9 @@ def test_without_a_past_origin_models_are_trained_all_the_same(fresh: Shop) -> N
     assert manifest is not None
     assert (manifest.metrics.n, manifest.metrics.mae, manifest.origins) == (0, None, ())
     assert manifest.evaluation == "not evaluated: too little history for a past origin"
-    assert {m.family for m in manifest.members} == {"linear", "prophet", "tsb"}
+    assert {m.family: m.weight for m in manifest.members} == pytest.approx(
+        {"linear": 0.25, "prophet": 0.25, "ets": 0.25, "theta": 0.25, "tsb": 0.0}
+    )
     assert any("lightgbm" in note and "too few to grow trees" in note for note in manifest.notes)
 
 

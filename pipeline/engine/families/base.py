@@ -62,7 +62,8 @@ class Family(Protocol):
 
     `stand_in` names the family whose out-of-sample errors are taken for this one's where refitting it at
     every origin would cost too much; `voice` groups families that say the same: a voice counts once in a
-    combination; `intermittent` says that the family can take products that hardly ever sell.
+    combination; `intermittent` says that the family can take products that hardly ever sell; `gatekeeper` that
+    it is there to be beaten: it is evaluated and shown, and speaks only where no other family can.
     """
 
     @property
@@ -88,6 +89,11 @@ class Family(Protocol):
     @property
     def intermittent(self) -> bool:
         """Whether products with too many zeros for the other families are this one's, too."""
+        ...
+
+    @property
+    def gatekeeper(self) -> bool:
+        """Whether it is there to be beaten, not to be combined."""
         ...
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> Fitted:

@@ -51,6 +51,7 @@ class LightGBM:
     voice = "trees"
     stand_in = None
     intermittent = False
+    gatekeeper = False
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedLightGBM:
         """Fit the booster on all observed days of all products, sampled above `max_rows`."""

@@ -38,6 +38,7 @@ class Linear:
     voice = "regression"
     stand_in = None
     intermittent = False
+    gatekeeper = False
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedLinear:
         """Keep the settings; the solve is so cheap that it is done with the freshest history."""

@@ -40,6 +40,7 @@ class Prophet:
     voice = "regression"
     stand_in = "linear"
     intermittent = False
+    gatekeeper = False
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedProphet:
         """Fit each product of the history."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,52 +14,50 @@ SEASON = 7
 
 
 class SeasonalNaive:
-    """Repeats the last observed value of the same weekday; a weekday never observed gets the mean."""
+    """Repeats the mean of the last `weeks` observed same weekdays; a weekday never observed gets the mean of all."""
 
     name = "seasonal_naive"
     scope = Scope.PRODUCT
     voice = "naive"
     stand_in = None
     intermittent = True
+    gatekeeper = True
+    weeks = 1
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedSeasonalNaive:
         """Nothing is learnt: the forecast is read off the history."""
         del history, outlook, recipe
-        return FittedSeasonalNaive()
+        return FittedSeasonalNaive(self.weeks)
 
     def from_files(self, files: Mapping[str, bytes]) -> FittedSeasonalNaive:
         """Nothing is stored."""
         del files
-        return FittedSeasonalNaive()
+        return FittedSeasonalNaive(self.weeks)
 
 
+@dataclass(frozen=True)
 class FittedSeasonalNaive:
-    """Has no state."""
+    """How many of the last same weekdays count."""
+
+    weeks: int = 1
 
     def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
         """Return (n, horizon) units."""
         del outlook
-        week = np.column_stack([_last_observed(history.quantity[:, offset::SEASON]) for offset in _offsets(history)])
-        seen = history.observed
-        mean = np.nan_to_num(history.quantity).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-        week = np.where(np.isfinite(week), week, mean[:, None])
-        return np.maximum(week[:, np.arange(horizon) % SEASON], 0.0)
+        days = len(history.dates)
+        same = [history.quantity[:, (days + ahead) % SEASON :: SEASON] for ahead in range(SEASON)]
+        week = np.column_stack([_mean_of_last(values, self.weeks) for values in same])
+        week = np.where(np.isfinite(week), week, _mean_of_last(history.quantity, days)[:, None])
+        return np.maximum(np.nan_to_num(week)[:, np.arange(horizon) % SEASON], 0.0)
 
     def to_files(self) -> dict[str, bytes]:
         """Return nothing."""
         return {}
 
 
-def _offsets(history: Panel) -> list[int]:
-    """First column of each weekday, in the order of the days after the history."""
-    days = len(history.dates)
-    return [(days + ahead) % SEASON for ahead in range(SEASON)]
-
-
-def _last_observed(values: Floats) -> Floats:
-    """(n,) last finite value of each row, NaN where there is none."""
-    if not values.shape[1]:
-        return np.full(len(values), np.nan)
-    seen = np.isfinite(values[:, ::-1])
-    first = seen.argmax(axis=1)
-    return np.where(seen.any(axis=1), values[:, ::-1][np.arange(len(values)), first], np.nan)
+def _mean_of_last(values: Floats, count: int) -> Floats:
+    """(n,) mean of the last `count` observed values of each row; NaN where there is none."""
+    seen = np.isfinite(values)
+    use = seen & (seen[:, ::-1].cumsum(axis=1)[:, ::-1] <= count)
+    days = use.sum(axis=1)
+    return np.where(days > 0, np.where(use, values, 0.0).sum(axis=1) / np.maximum(days, 1), np.nan)

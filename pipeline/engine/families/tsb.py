@@ -32,9 +32,10 @@ class TSB:
 
     name = "tsb"
     scope = Scope.PRODUCT
-    voice = "smoothing"
+    voice = "intermittent"
     stand_in = None
     intermittent = True
+    gatekeeper = False
 
     def fit(self, history: Panel, outlook: Outlook, recipe: Recipe) -> FittedTSB:
         """Take the constants of the recipe."""

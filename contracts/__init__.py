@@ -2,6 +2,7 @@
 
 from contracts.base import SCHEMA_VERSION, Contract
 from contracts.datasets import DatasetMetadata
+from contracts.explanations import Explanation, ForecastPart, MemberForecast, PartKind
 from contracts.forecasts import ForecastRow, Rung
 from contracts.metrics import Grade, Metrics
 from contracts.models import (
@@ -48,18 +49,22 @@ __all__ = [
     "DatasetMetadata",
     "DayStatus",
     "DemandClass",
+    "Explanation",
     "ExtractionReport",
     "FaultKind",
     "FileSource",
+    "ForecastPart",
     "ForecastRow",
     "Grade",
     "IntervalBand",
     "LedgerRow",
     "Member",
+    "MemberForecast",
     "Metrics",
     "ModelManifest",
     "ModelType",
     "Outcome",
+    "PartKind",
     "PlanRow",
     "Product",
     "ProductFault",

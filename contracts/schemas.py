@@ -18,6 +18,7 @@ PUBLISHED: tuple[type[Contract], ...] = (
     contracts.Metrics,
     contracts.ModelManifest,
     contracts.ForecastRow,
+    contracts.Explanation,
     contracts.PlanRow,
     contracts.LedgerRow,
 )

@@ -321,10 +321,11 @@ def _origin(frame: _Frame, forecast: Sequence[_Ahead]) -> str:
 
 
 def _line(frame: _Frame, points: Sequence[Point], name: str, colour: str, width: float) -> str:
+    """Draw days that lie some pixels apart: whole ones do across, and keep a run's metadata small."""
     places: list[tuple[float, float | None]] = []
     for day, value in points:
         clean = _clean(value)
-        places.append((frame.x(day), None if clean is None else frame.y(min(clean, frame.top))))
+        places.append((round(frame.x(day)), None if clean is None else frame.y(min(clean, frame.top))))
     return _path(places, name, colour, width)
 
 

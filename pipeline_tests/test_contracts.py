@@ -18,11 +18,14 @@ from contracts import (
     Contract,
     DailySales,
     DatasetMetadata,
+    Explanation,
     ExtractionReport,
+    ForecastPart,
     ForecastRow,
     IntervalBand,
     LedgerRow,
     Member,
+    MemberForecast,
     Metrics,
     ModelManifest,
     PlanRow,
@@ -75,6 +78,19 @@ def forecasts(draw: st.DrawFn) -> ForecastRow:
 
 
 @st.composite
+def explanations(draw: st.DrawFn) -> Explanation:
+    """Parts that add up."""
+    part = st.builds(ForecastPart, kind=st.sampled_from(contracts.PartKind), name=TEXT, units=AMOUNT, words=TEXT)
+    parts = tuple(draw(st.lists(part, max_size=4)))
+    return Explanation(
+        tenant_id=draw(TENANT), product_id=draw(NAME), date=draw(DAY), origin=draw(DAY), parts=parts,
+        y_hat=sum(part.units for part in parts), lower=draw(AMOUNT), upper=draw(AMOUNT), reason=draw(TEXT),
+        rung=draw(st.sampled_from(contracts.Rung)), model_version=draw(st.none() | VERSION),
+        members=(MemberForecast(family="linear", weight=draw(SHARE), y_hat=draw(AMOUNT)),),
+    )  # fmt: skip
+
+
+@st.composite
 def reports(draw: st.DrawFn) -> ExtractionReport:
     """Accounts that add up."""
     used, *merged = (draw(COUNT) for _ in range(4))
@@ -113,6 +129,7 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
         libraries=st.dictionaries(TEXT, TEXT, max_size=2), code_version=TEXT, seed=st.integers(), seconds=AMOUNT,
     ),
     ForecastRow: forecasts(),
+    Explanation: explanations(),
     PlanRow: st.builds(PlanRow, **FINGERPRINTED, reason=TEXT, importance=AMOUNT),
     LedgerRow: st.builds(
         LedgerRow, **FINGERPRINTED, job_id=TEXT, reason=TEXT, origin=DAY, version=st.none() | VERSION, seconds=AMOUNT
@@ -177,6 +194,13 @@ ROW: dict[str, Any] = {
     "reason": "", "issued_at": MOMENT_TEXT,
 }  # fmt: skip
 SALES: dict[str, Any] = {"tenant_id": "bakery", "product_id": "x", "date": "2026-03-01", "quantity": 1}
+WHY: dict[str, Any] = {
+    "tenant_id": "b", "product_id": "x", "date": "2026-03-03", "origin": "2026-03-01", "y_hat": 5, "lower": 1,
+    "upper": 7, "rung": "champion", "reason": "", "members": [],
+    "parts": [
+        {"kind": "level", "units": 7, "words": "level"}, {"kind": "weekday", "units": -2, "words": "Tuesday"},
+    ],
+}  # fmt: skip
 PLAN: dict[str, Any] = {
     "tenant_id": "b", "product_id": "x", "due": True, "reason": "", "importance": 1, "data_days": 1,
     "data_fingerprint": "0" * 64,
@@ -197,6 +221,8 @@ BAD: list[tuple[type[Contract], dict[str, Any], dict[str, Any], str]] = [
     (ForecastRow, ROW, {"upper": float("inf")}, "finite"),
     (ForecastRow, ROW, {"issued_at": "2026-03-02T04:05:06"}, "timezone"),
     (ForecastRow, ROW, {"rung": "guess"}, "rung"),
+    (Explanation, WHY, {"y_hat": 5.001}, "the parts are together 5.0, the forecast is 5.001"),
+    (Explanation, WHY, {"parts": []}, "the parts are together 0"),
     (DailySales, SALES, {"quantity": -1}, "quantity"),
     (DailySales, SALES, {"product_id": ""}, "product_id"),
     (DailySales, SALES, {"product_id": "x" * 1001}, "product_id"),

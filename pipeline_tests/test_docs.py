@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
 LONGEST_PAGE = 200
+CONTRACTS = ("reference/contracts.md", "reference/contracts-of-models.md")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -241,7 +242,8 @@ def test_every_contract_is_documented() -> None:
             continue
         if contract is contracts.Contract:
             continue
-        text = section("reference/contracts.md", name)
+        page = next((page for page in CONTRACTS if f"# {name}\n" in prose_of(page)), CONTRACTS[0])
+        text = section(page, name)
         named = {word.strip() for code in INLINE.findall(text) for word in code.split("=")}
         assert not set(contract.model_fields) - named, f"{name} lacks fields in the docs"
         assert text.strip().startswith("\\*") == (contract in PUBLISHED), f"{name}: is its schema published?"
@@ -271,6 +273,7 @@ def test_the_tenant_in_the_docs_is_one() -> None:
         ("guide/dagster.md", "What is due", contracts.Cause),
         ("guide/forecasting.md", "The ladder", contracts.Rung),
         ("guide/forecasting.md", "The range", contracts.DemandClass),
+        ("guide/forecasting.md", "Why this number", contracts.PartKind),
         ("guide/sales-files.md", "What becomes of a row", contracts.Rejection),
         ("guide/sales-files.md", "Zero, closed, unknown, masked", contracts.DayStatus),
     ],
@@ -362,7 +365,7 @@ def test_commands_that_cannot_be_typed_are_found(line: str) -> None:
 
 def test_every_family_is_documented() -> None:
     """The guide has a row for each family: whom a fit serves, its voice, whose errors it takes; files have one, too."""
-    stated = table(section("guide/forecasting.md", "The families"))
+    stated = table(section("guide/families.md", "The families"))
     ours = {name: family for name, family in FAMILIES.items() if name not in FOREIGN}
     assert set(stated) == set(ours) == set(table(section("reference/files.md", "Artefacts")))
     for name, family in ours.items():

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.commands.shared import AsJson, WhichTenant, one_tenant, prepared, show
+from contracts import Explanation
+from pipeline.commands.shared import AsJson, WhichTenant, one_tenant, prepared, show, tell
 from pipeline.errors import ConfigurationError, DataError
+
+BAR = 24
+"""Letters of the longest bar."""
 
 app = typer.Typer(help="Look at the forecasts.", no_args_is_help=True)
 
@@ -69,6 +74,74 @@ def show_(
         for row in records(chosen)
     ]
     show(rows, False, title, right=("expected", "low", "high"))
+
+
+@app.command("explain")
+def explain(
+    tenant: Annotated[str, typer.Argument(help="Tenant id.")],
+    product: Annotated[str, typer.Argument(help="Product id.")],
+    date: Annotated[str | None, typer.Option("--date", help="One day, YYYY-MM-DD; the first when unset.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a product's forecast is what it is: parts in units that add up to it, from the newest stored sales.
+
+    Example: pipeline forecast explain my-bakery "Croissant, butter" --date 2024-07-20
+    """
+    from pipeline.forecasting.ladder import Ladder
+    from pipeline.forecasting.why import explain_product
+    from pipeline.forecasting.words import sentences
+
+    opened = prepared()
+    data = opened.data(tenant)
+    days = explain_product(Ladder(data, opened.registry, opened.store, opened.settings, workers=0), product)
+    wanted = str(days[0].date) if date is None else _day(date)
+    chosen = {str(day.date): day for day in days}.get(wanted)
+    if chosen is None:
+        raise ConfigurationError(f"nothing is forecast for {date}; the days are {days[0].date} to {days[-1].date}")
+    one = chosen.model_copy(update={"stored": _stored(opened.home.table(tenant, "forecasts"), product, wanted)})
+    if as_json:
+        typer.echo(one.model_dump_json(indent=2))
+        return
+    for sentence in sentences(one):
+        tell(sentence)
+    if not one.closed:
+        _show_parts(one)
+        _show_members(one)
+
+
+def _stored(path: Path, product: str, day: str) -> float | None:
+    """What the stored forecast says of a product and day; None where it says nothing."""
+    from pipeline.forecasting.stale import last_forecasts
+
+    frame = last_forecasts(path)
+    if frame is None:
+        return None
+    said = frame.loc[(frame["product_id"] == product) & (frame["date"].astype(str) == day), "y_hat"]
+    return None if said.empty else float(said.iloc[0])
+
+
+def _show_parts(one: Explanation) -> None:
+    """The parts, each with a bar of + or - that is as long as it is large."""
+    from pipeline.forecasting.words import added, amount, largest
+
+    letter = BAR / max(largest(one), 1e-9)
+    rows = [
+        {
+            "part": part.words,
+            "units": added(part, one),
+            "": round(abs(part.units) * letter) * "+-"[part.units < 0],
+        }
+        for part in one.parts
+    ]
+    rows.append({"part": "together", "units": amount(one.y_hat, one), "": round(one.y_hat * letter) * "="})
+    show(rows, False, f"{one.product_id}, from sales up to {one.origin}", right=("units",))
+
+
+def _show_members(one: Explanation) -> None:
+    from pipeline.forecasting.words import amount
+
+    rows = [{"family": m.family, "says": amount(m.y_hat, one), "weight": f"{m.weight:.2f}"} for m in one.members]
+    show(rows, False, f"Members of the {one.rung.replace('_', ' ')}", right=("says", "weight"))
 
 
 def _day(text: str) -> str:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -108,7 +109,7 @@ def show(
     from rich.table import Table
     from rich.text import Text
 
-    width = max(shutil.get_terminal_size((100, 24)).columns, NARROWEST)
+    width = _width()
     least = {name: _least([_cell(row[name]) for row in rows], name, name in right) for name in rows[0]}
     for name in spare:
         if sum(least.values()) + GAP * len(least) > width:
@@ -123,6 +124,15 @@ def show(
     Console(width=width).print(table)
 
 
+def tell(text: str) -> None:
+    """Print a sentence, in as many lines as the terminal needs."""
+    typer.echo(textwrap.fill(printable(text), _width()))
+
+
+def _width() -> int:
+    return max(shutil.get_terminal_size((100, 24)).columns, NARROWEST)
+
+
 def _least(cells: Sequence[str], heading: str, whole: bool) -> int:
     """Letters that a column needs at least: all of them for numbers; long texts may go on in the next line."""
     from rich.cells import cell_len
@@ -131,11 +141,16 @@ def _least(cells: Sequence[str], heading: str, whole: bool) -> int:
     return needed if whole else min(needed, FOLDED)
 
 
+def printable(text: str) -> str:
+    """Return a text on one line; what would ring, move the cursor or colour the terminal is spelt out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def _cell(value: object) -> str:
-    """A value as one short line; what would ring, move the cursor or colour the terminal is spelt out."""
+    """A value as one short line."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+    text = printable(str(value))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -51,15 +51,18 @@ class Ladder:
     workers: int
     reasons: dict[str, list[str]] = field(default_factory=dict)
 
-    def climb(self, previous: pd.DataFrame | None = None) -> pd.DataFrame:
+    def climb(self, previous: pd.DataFrame | None = None, products: Collection[str] | None = None) -> pd.DataFrame:
         """Return a row per product and day as the contract ForecastRow; discontinued products have none.
 
         Args:
             previous: the last good forecast, for products that no other rung can serve.
+            products: those that are wanted; all when None.
         """
         panel, tenant_id = self.data.panel, self.data.tenant.id
         wanted = [
-            product for product, gone in zip(panel.products, self.data.demand.discontinued, strict=True) if not gone
+            product
+            for product, gone in zip(panel.products, self.data.demand.discontinued, strict=True)
+            if not gone and (products is None or product in products)
         ]
         lines: dict[str, Line] = {}
         for rung, models in (

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from contracts import Member, ModelManifest
 from pipeline.compute import map_unordered
+from pipeline.engine.explain import explain
 from pipeline.engine.families import FAMILIES, FAULTS, Scope
 from pipeline.engine.panel import Floats, Outlook, Panel
-from pipeline.errors import PipelineError
+from pipeline.engine.parts import Parts
+from pipeline.errors import EngineError, PipelineError
 from pipeline.registry.store import ArtefactStore
 from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
@@ -75,6 +77,26 @@ def predict_all(
         found.made |= {(product, family): units for product, units in made.items()}
         found.faults |= faults
     return found
+
+
+def explain_members(
+    manifest: ModelManifest, data: TenantData, store: ArtefactStore, settings: Settings
+) -> dict[str, Parts]:
+    """Return the parts, (1, horizon) units, of what each member of a model forecasts from the tenant's origin.
+
+    Raises:
+        EngineError: a member's files are not whole, or it cannot forecast.
+    """
+    found = Predictions()
+    told = {
+        task.family: explain(
+            task.family, FAMILIES[task.family].from_files(task.files[0]), task.panel, task.outlook, task.horizon
+        )
+        for task in _tasks((manifest,), data, store, settings, found)
+    }
+    for product, fault in found.faults.items():
+        raise EngineError(f"version {manifest.version} of {product!r} cannot be explained: {fault}")
+    return told
 
 
 def _tasks(

@@ -9,16 +9,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.engine.evaluate import OriginForecasts, Task, at_origin
+from pipeline.engine.explain import explain
 from pipeline.engine.families import FAMILIES, FAULTS, Recipe
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.parts import Parts, total
 from pipeline.engine.tuning import Tuned
 from pipeline.errors import FamilyError
 from pipeline.training.searches import SearchTask, search_class
 
+EXPLAINED_DAYS = 1
+"""Days ahead whose forecast is explained with the fit; trees take milliseconds for a product and day."""
+
 
 @dataclass(frozen=True)
 class PooledTask:
-    """A family to fit once for all products of a panel; where `files` holds an earlier fit, that one is used."""
+    """A family to fit once for all products of a panel; where `files` holds an earlier fit, that one is used.
+
+    `explained` are the products whose forecast for the first day is to be explained.
+    """
 
     family: str
     panel: Panel
@@ -26,14 +34,16 @@ class PooledTask:
     recipe: Recipe
     horizon: int
     files: Mapping[str, bytes] | None = None
+    explained: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class PooledFit:
-    """A pooled family's files, its (n, h) units ahead, and the seconds that fit and forecast took."""
+    """A pooled family's files, (n, h) units ahead, (explained, 1) parts of the first day's, and the seconds it took."""
 
     files: Mapping[str, bytes]
     forecasts: Floats
+    parts: Parts
     seconds: float
 
 
@@ -56,12 +66,13 @@ class ProductTask:
 class Fits:
     """One product's fits.
 
-    `files` holds what must be stored of each family, by file name; `forecasts` its (h,) units; `faults`
-    why a family failed; `seconds` what it took.
+    `files` holds what must be stored of each family, by file name; `forecasts` its (h,) units; `parts` the (1, 1) parts
+    of the first day's; `faults` why a family failed; `seconds` what it took.
     """
 
     files: Mapping[str, Mapping[str, bytes]]
     forecasts: Mapping[str, Floats]
+    parts: Mapping[str, Parts]
     faults: Mapping[str, str]
     seconds: float
 
@@ -83,20 +94,24 @@ def fit_pooled(task: PooledTask) -> PooledFit:
     known = task.files
     fitted = family.from_files(known) if known else family.fit(task.panel, task.outlook, task.recipe)
     forecasts = fitted.predict(task.panel, task.outlook, task.horizon)
-    return PooledFit(known or fitted.to_files(), forecasts, time.perf_counter() - started)
+    few = task.panel.take([task.panel.row[product] for product in task.explained])
+    parts = explain(task.family, fitted, few, task.outlook.take(few.products), EXPLAINED_DAYS) if few.products else {}
+    return PooledFit(known or fitted.to_files(), forecasts, parts, time.perf_counter() - started)
 
 
 def fit_product(task: ProductTask) -> Fits:
     """Fit each family to one product; one that fails is noted and left out."""
     started = time.perf_counter()
-    files, forecasts, faults = {}, {}, {}
+    files, forecasts, parts, faults = {}, {}, {}, {}
     for name, recipe in task.recipes.items():
         try:
             fitted = FAMILIES[name].fit(task.panel, task.outlook, recipe)
-            ahead = fitted.predict(task.panel, task.outlook, task.horizon)[0]
+            told = explain(name, fitted, task.panel, task.outlook, task.horizon)
+            ahead = total(told)[0]
             if not np.isfinite(ahead).all():
                 raise FamilyError(f"the forecast of {task.product!r} is not finite")
             forecasts[name], files[name] = ahead, fitted.to_files()
+            parts[name] = {part: units[:, :EXPLAINED_DAYS] for part, units in told.items()}
         except FAULTS as error:
             faults[name] = f"{type(error).__name__}: {error}"
-    return Fits(files, forecasts, faults, time.perf_counter() - started)
+    return Fits(files, forecasts, parts, faults, time.perf_counter() - started)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
@@ -24,6 +24,7 @@ from pipeline.engine.families import FAMILIES, Scope
 from pipeline.engine.intervals import lay, product_scale, spread
 from pipeline.engine.metrics import seasonal_scales
 from pipeline.engine.panel import Bools, Floats
+from pipeline.engine.parts import Parts, combined
 from pipeline.engine.tuning import Tuned
 from pipeline.errors import ComputeError, EngineError, InsufficientDataError, PipelineError
 from pipeline.home import Home
@@ -33,7 +34,15 @@ from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
 from pipeline.training.evaluation import Evaluation, Origins, outlook_digest
 from pipeline.training.fingerprint import fingerprints, of_tenant
-from pipeline.training.fitting import Fits, PooledFit, PooledTask, ProductTask, fit_product, prepare
+from pipeline.training.fitting import (
+    EXPLAINED_DAYS,
+    Fits,
+    PooledFit,
+    PooledTask,
+    ProductTask,
+    fit_product,
+    prepare,
+)
 from pipeline.training.manifest import ManifestMaker, Stored
 from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes
 from pipeline.training.searches import Searches, SearchTask
@@ -52,21 +61,24 @@ Progress = Callable[[str, int, int], None]
 class Done:
     """One product that the trainer is through with.
 
-    `manifest` is None unless it was trained; `ahead` holds its (levels, h) quantiles and `y_hat` its (h,) mean.
+    `manifest` is None unless it was trained; `ahead` holds its (levels, h) quantiles and `y_hat` its (h,) mean; `why`
+    the (1, 1) parts of the first day's mean.
     """
 
     ledger: LedgerRow
     manifest: ModelManifest | None = None
     y_hat: Floats | None = None
     ahead: Floats | None = None
+    why: Parts | None = None
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A pooled family's stored files and what it forecasts, (h,) units by product."""
+    """A pooled family's stored files, and by product its (h,) units and the (1, 1) parts of the first day's."""
 
     files: tuple[ArtefactRef, ...]
     forecasts: Mapping[str, Floats]
+    parts: Mapping[str, Parts]
 
 
 @dataclass
@@ -119,7 +131,7 @@ class Trainer:
         origins = self._origins()
         searches = Searches(self.data, self.registry, self.store, self.settings)
         self.progress(EVALUATING, *origins.progress)
-        shared: list[Shared] = [*origins.missing, *searches.tasks(), *self._pooled_tasks()]
+        shared: list[Shared] = [*origins.missing, *searches.tasks(), *self._pooled_tasks(due)]
         for prepared in self._mapped(prepare, shared):
             self._take(prepared, origins, searches)
         self.evaluation, self.tuned = origins.evaluation(), searches.tuned
@@ -151,7 +163,7 @@ class Trainer:
             if not origins.progress[1]:
                 raise ComputeError(f"every past origin was lost, nothing can be judged; the last: {fault}")
 
-    def _pooled_tasks(self) -> list[PooledTask]:
+    def _pooled_tasks(self, due: Collection[str]) -> list[PooledTask]:
         """A task for each pooled family, with its stored fit where the same data and settings gave one before."""
         panel = self.data.panel.take(self.data.demand.trainable(self.settings.min_training_data_days))
         outlook, recipe = self.data.outlook.take(panel.products), recipes(self.settings)
@@ -159,9 +171,12 @@ class Trainer:
             [*sorted(fingerprints(panel).values()), outlook_digest(self.data.outlook), CODE_VERSION],
             config_fingerprint(self.settings, self.data.outlook),
         )
+        explained = tuple(product for product in panel.products if product in due)
         names = (name for name, family in FAMILIES.items() if family.scope is Scope.TENANT and not family.gatekeeper)
         return [
-            PooledTask(name, panel, outlook, recipe[name], self.settings.horizon_days, self._stored_fit(name))
+            PooledTask(
+                name, panel, outlook, recipe[name], self.settings.horizon_days, self._stored_fit(name), explained
+            )
             for name in names
         ]
 
@@ -190,7 +205,11 @@ class Trainer:
             self.registry.save_tenant_model(
                 self.data.tenant.id, task.family, self._pooled_key, files, origin=origin, seconds=fit.seconds
             )
-        self._pooled[task.family] = Pooled(files, dict(zip(task.panel.products, fit.forecasts, strict=True)))
+        parts = {
+            product: {part: units[[row]] for part, units in fit.parts.items()}
+            for row, product in enumerate(task.explained)
+        }
+        self._pooled[task.family] = Pooled(files, dict(zip(task.panel.products, fit.forecasts, strict=True)), parts)
 
     def _product_tasks(self, due: Mapping[str, PlanRow]) -> Iterator[ProductTask]:
         row_of = self.data.panel.row
@@ -208,7 +227,7 @@ class Trainer:
         """Store, register and settle one product, whatever became of its fit."""
         started = time.perf_counter()
         lost = {"fit": f"{type(outcome.error).__name__}: {outcome.error}"}
-        fits = outcome.value if isinstance(outcome.value, Fits) else Fits({}, {}, lost, outcome.seconds)
+        fits = outcome.value if isinstance(outcome.value, Fits) else Fits({}, {}, {}, lost, outcome.seconds)
         shared = {} if row.restricted else self._pooled
         pooled = {name: fit for name, fit in shared.items() if row.product_id in fit.forecasts}
         try:
@@ -227,7 +246,8 @@ class Trainer:
             return self._settle(row, Outcome.FAILED, str(error), error_type=type(error).__name__)
         own = {name: fit.forecasts[row.product_id] for name, fit in pooled.items()} | dict(fits.forecasts)
         y_hat, ahead = self._ahead(manifest, own)
-        return Done(ledger.model_copy(update={"version": manifest.version}), manifest, y_hat, ahead)
+        why = self._why(manifest, {name: fit.parts[row.product_id] for name, fit in pooled.items()} | dict(fits.parts))
+        return Done(ledger.model_copy(update={"version": manifest.version}), manifest, y_hat, ahead, why)
 
     def _trained_reason(self, row: PlanRow, fits: Fits) -> str:
         """Why it was trained, and what it had to do without."""
@@ -244,6 +264,14 @@ class Trainer:
         y_hat = np.where(closed, 0.0, np.sum(members, axis=0))
         unit = spread(np.array([manifest.scale]), y_hat[None])[0]
         return y_hat, np.where(closed, 0.0, lay(y_hat, unit, manifest.bands))
+
+    def _why(self, manifest: ModelManifest, parts: Mapping[str, Parts]) -> Parts | None:
+        """The (1, 1) parts of the first day's mean; None where the model fitted nothing."""
+        members = [(m.weight, parts[m.family]) for m in manifest.members if m.family in parts]
+        if not members:
+            return None
+        row = self.data.panel.row[manifest.product_id]
+        return combined(members, self._closed[row : row + 1, :EXPLAINED_DAYS])
 
     def _settle_idle(self, row: PlanRow) -> Done:
         if row.data_days < self.settings.min_training_data_days:

@@ -30,6 +30,7 @@ def test_the_commands_are_those_that_people_know():
     assert {" ".join(path) for path in LEAVES} == {
         "backtest",
         "dev",
+        "forecast explain",
         "forecast show",
         "models deploy",
         "models list",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from contracts import FileSource, ModelManifest, Tenant
+from contracts import Explanation, FileSource, ModelManifest, Tenant
 from pipeline.tenants import save_tenant
 from pipeline_tests.commands.conftest import Terminal
 from pipeline_tests.defs import tills
@@ -24,6 +24,11 @@ LOOKS = [
     ["forecast", "show", "--tenant", ODD],
     ["forecast", "show", "--tenant", ODD, "--product", BUTTER],
     ["forecast", "show", "--tenant", ODD, "--date", "2024-07-20"],
+    ["forecast", "explain", ODD, BUTTER],
+    ["forecast", "explain", ODD, tills.STEADY[4]],
+    ["forecast", "explain", ODD, tills.STEADY[5], "--date", "2024-07-20"],
+    ["forecast", "explain", ODD, tills.RARE],
+    ["forecast", "explain", ODD, tills.SHORT],
     ["tenants", "list"],
 ]
 TEXTS = [" ".join(words[:2]) + "".join(f" {word}" for word in words[4:6]) for words in LOOKS]
@@ -70,6 +75,40 @@ def test_the_forecast_of_one_product_has_every_day(terminal: Terminal):
     assert row["date"] == "2024-07-25"
     shown = next(line for line in terminal(*command).lines if "2024-07-25" in line)
     assert [f"{row[name]:.1f}" for name in ("y_hat", "lower", "upper")] == shown.split()[1:4]
+
+
+@pytest.mark.parametrize(("date", "decimals"), [("2024-07-20", 1), ("2024-07-25", 2)])
+def test_an_explanation_adds_up_to_the_stored_forecast(terminal: Terminal, date: str, decimals: int):
+    """The parts are together the forecast that the run has stored for the day, and what is printed says so."""
+    stored = pd.read_parquet(terminal.world.home.table(ODD, "forecasts"))
+    (row,) = stored[(stored["product_id"] == BUTTER) & (stored["date"].astype(str) == date)].to_dict("records")
+    command = ["forecast", "explain", ODD, BUTTER, "--date", date]
+    told = Explanation.model_validate_json(terminal(*command, "--json").out)
+    assert sum(part.units for part in told.parts) == pytest.approx(row["y_hat"], rel=1e-6)
+    assert (told.lower, told.upper) == pytest.approx((row["lower"], row["upper"]))
+    assert (told.stored, str(told.date), told.model_version) == (row["y_hat"], date, row["model_version"])
+    said = terminal(*command)
+    assert f"{row['y_hat']:.{decimals}f} expected" in said.out
+    assert "stored forecast" not in said.out
+    words = [line.split() for line in said.lines]
+    assert ["together", f"{row['y_hat']:.{decimals}f}"] in [line[:2] for line in words]
+    assert {member.family for member in told.members} <= {line[0] for line in words}
+
+
+def test_saturday_is_named_as_the_reason(terminal: Terminal):
+    """These tills sell more on weekends: the weekday is the largest part beside the level, and adds to it."""
+    command = ["forecast", "explain", ODD, BUTTER, "--date", "2024-07-20", "--json"]
+    level, weekday, *_ = Explanation.model_validate_json(terminal(*command).out).parts
+    assert (level.words, weekday.words) == ("level", "Saturday")
+    assert weekday.units > 2
+
+
+def test_an_overtaken_forecast_is_told_of(copied: Terminal):
+    """Where the stored forecast is not what the newest sales give, the explanation says so with its number."""
+    place = copied.world.home.table(ODD, "forecasts")
+    stored = pd.read_parquet(place)
+    stored.assign(y_hat=stored["y_hat"] + 1000).to_parquet(place)
+    assert "The stored forecast says 1,0" in copied("forecast", "explain", ODD, BUTTER).out
 
 
 def test_a_day_beyond_the_horizon_has_no_forecast(terminal: Terminal):

@@ -96,6 +96,18 @@ def test_numbers_of_a_model_can_be_charted(models: dict[str, dg.AssetMaterializa
     assert [name for name in FLOATS if not isinstance(metadata[name], dg.FloatMetadataValue)] == []
 
 
+def test_a_model_says_why_tomorrow_is_what_it_is(models: dict[str, dg.AssetMaterialization], finished: Finished):
+    """The event of each product has a table of parts, rounded, that add up to what the run forecasts for the day."""
+    frame = pd.read_parquet(finished.world.home.table(ODD, "forecasts")).query("horizon == 1")
+    expected = frame.set_index("product_id")["y_hat"]
+    for product in tills.STEADY:
+        lines = str(models[partition_key(ODD, product)].metadata["why"].value).splitlines()
+        assert lines[0] == "| Friday 19 July 2024 | units |"
+        cells = [line.split("|")[-2].strip() for line in lines[2:]]
+        assert sum(map(float, cells[:-1])) == pytest.approx(expected[product], abs=0.005 * len(cells))
+        assert lines[-1] == f"| **together** | **{expected[product]:.2f}** |"
+
+
 def test_tables_show_their_size_columns_and_rows(materializations: list[dg.AssetMaterialization], finished: Finished):
     """Each stored table has a row count, a column schema, its path and a preview, all true."""
     tables = [name for name in TENANT_ASSETS if name != "report"]

@@ -13,8 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from contracts import PartKind
+from pipeline.engine.explain import explain
 from pipeline.engine.families import Family, Fitted, Recipe, Scope
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.parts import LEVEL, Part, total
 from pipeline.errors import FamilyError
 from pipeline_tests.engine.builders import MONDAY, NAN, days, demand, on, panel_of
 
@@ -91,6 +94,13 @@ class FamilyContract:
         """A forecast has a row a product and a column a day; its units are finite and not negative."""
         panel = history()
         assert_usable(self.fitted(family, panel).predict(panel, outlook(), horizon), 2, horizon)
+
+    def test_its_parts_add_up(self, family: Family) -> None:
+        """What it tells of a forecast, or the one part that stands for it, is the forecast itself, day by day."""
+        panel, fitted = history(), self.fitted(family, history())
+        parts = explain(family.name, fitted, panel, outlook(), 14)
+        assert parts.keys() & {LEVEL, Part(PartKind.FAMILY, family.name)}
+        np.testing.assert_allclose(total(parts), fitted.predict(panel, outlook(), 14), rtol=1e-6, atol=1e-6)
 
     def test_it_follows_the_level_of_each_product(self, family: Family) -> None:
         """Products of 20 and 40 units a day are forecast at about 20 and 40, in their places."""

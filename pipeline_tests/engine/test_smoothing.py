@@ -236,7 +236,7 @@ def test_theta_is_half_a_line_and_half_a_smoothed_bent_one() -> None:
     expected = (start + rise * np.arange(400, 414) + level) / 2
     state = State(units[None, :1], slope(units[None])[None] / 2, np.zeros((7, 1, 1)))
     grid = Grid([Setting(alpha)])
-    found = grid.ahead(grid.smooth(units[None], state).state, np.ones((1, 1)), 400, 14)[0]
+    found = grid.ahead(grid.smooth(units[None], state).state, np.ones((1, 1)), 400, 14).sum(axis=0)[0]
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 

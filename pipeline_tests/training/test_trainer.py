@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from contracts import Outcome
+from contracts import Outcome, PartKind
 from pipeline.engine.evaluate import score, weights_of
 from pipeline.engine.families import FAMILIES
 from pipeline.engine.metrics import seasonal_scales
+from pipeline.engine.parts import LEVEL, WEEKDAY, Part, total
 from pipeline.registry.store import ArtefactStore
 from pipeline.training.trainer import EVALUATING, TRAINING, Done, Trainer
 from pipeline_tests.training.conftest import Training
@@ -152,6 +153,17 @@ def test_what_a_model_forecasts_is_given_along(training: Training) -> None:
         assert (one.ahead[:, sunday] == 0).all()
         assert (one.y_hat[~sunday] > 0).all()
         assert (np.diff(one.ahead, axis=0) >= 0).all()
+
+
+def test_each_model_tells_why_its_first_day_is_what_it_is(training: Training) -> None:
+    """The parts that come with a trained model add up to its forecast for the first day, and say what speaks for it."""
+    for product in ("baguette", "tart", "rye", "young"):
+        one = by_product(training.done)[product]
+        assert one.why is not None
+        assert one.y_hat is not None
+        assert {units.shape for units in one.why.values()} == {(1, 1)}
+        np.testing.assert_allclose(total(one.why)[0, 0], one.y_hat[0], rtol=1e-6)
+        assert {LEVEL, WEEKDAY, Part(PartKind.RECENT_DAYS)} <= set(one.why)
 
 
 def test_progress_is_told(fresh: Shop) -> None:

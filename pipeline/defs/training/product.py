@@ -10,6 +10,8 @@ import pandas as pd
 
 from contracts import ModelManifest
 from pipeline.defs.shown import numbers
+from pipeline.engine.parts import Parts
+from pipeline.forecasting.why import told_parts
 from pipeline.keys import partition_key
 from pipeline.plots import as_markdown_image, product_plot
 from pipeline.tenant_data import TenantData
@@ -19,6 +21,7 @@ from pipeline.training.trainer import Done
 PLOT_DAYS = 120
 SHOWN_LETTERS = 80
 """Of a product's name in the plot and the words that stand for it: the event must stay small."""
+SHOWN_PARTS = 6
 
 
 def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.AssetMaterialization:
@@ -37,6 +40,7 @@ def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.
         description=f"version {manifest.version}: {'; '.join(_parts(manifest))}",
         metadata={
             "forecast": dg.MetadataValue.md(plot),
+            **({"why": dg.MetadataValue.md(why(done.why, manifest, data))} if done.why else {}),
             "version": manifest.version,
             "cause": str(done.ledger.cause),
             "origin": str(manifest.origin),
@@ -52,6 +56,24 @@ def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.
         },
         tags={"dagster/data_version": manifest.data_fingerprint[:32]},
     )
+
+
+def why(parts: Parts, manifest: ModelManifest, data: TenantData) -> str:
+    """Return a Markdown table of the parts of the first day's forecast, the largest first."""
+    day = (data.origin + pd.Timedelta(days=1)).date()
+    units = {part: float(values[0, 0]) for part, values in parts.items()}
+    told = told_parts(units, data.outlook, manifest.product_id, day)
+    rows = [(part.words, f"{part.units:+.2f}") for part in told[:SHOWN_PARTS]]
+    rest = [part.units for part in told[SHOWN_PARTS:]]
+    rows += [(f"{len(rest)} more", f"{sum(rest):+.2f}")] if rest else []
+    rows.append(("**together**", f"**{sum(units.values()):.2f}**"))
+    lines = [f"| {day:%A} {day.day} {day:%B %Y} | units |", "|---|--:|", *(f"| {_cell(a)} | {b} |" for a, b in rows)]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    """A text that ends no cell of a Markdown table, on one line, and short."""
+    return " ".join(text.split())[:SHOWN_LETTERS].replace("|", "\\|")
 
 
 def plot_of(done: Done, data: TenantData, evaluation: Evaluation) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.parts import Parts
 from pipeline.errors import PipelineError
 
 FAULTS = (PipelineError, ValueError, ArithmeticError, RuntimeError, np.linalg.LinAlgError)
@@ -54,6 +55,15 @@ class Fitted(Protocol):
 
     def to_files(self) -> dict[str, bytes]:
         """Return what must be stored, by file name; data only, never code."""
+        ...
+
+
+@runtime_checkable
+class Explains(Protocol):
+    """A fitted family that can tell what its forecast is made of; not every family can."""
+
+    def explain(self, history: Panel, outlook: Outlook, horizon: int) -> Parts:
+        """Return the parts of what `predict` returns for the same arguments, each (n, horizon) units."""
         ...
 
 

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from contracts import PartKind
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.parts import LEVEL, TIME_OF_YEAR, WEEKDAY, Part
 from pipeline.errors import FamilyError
 
 CHANGEPOINTS = 25
@@ -79,6 +81,16 @@ class Design:
     def trend_columns(self) -> int:
         """How many of the columns, the first ones, are the trend's."""
         return 2 + len(self.changepoints)
+
+    def parts(self) -> list[Part]:
+        """Return what each of the p columns of the matrix is a part of."""
+        return [
+            *[LEVEL] * self.trend_columns,
+            *[WEEKDAY] * (2 * WEEKLY_ORDER * self.weekly),
+            *[TIME_OF_YEAR] * (2 * YEARLY_ORDER * self.yearly),
+            *(Part(PartKind.HOLIDAY, name) for name in self.holidays),
+            *(Part(PartKind.COVARIATE, regressor.name) for regressor in self.regressors),
+        ]
 
     def prior_variances(self, parameters: Mapping[str, Any]) -> Floats:
         """Return (p,) variances of the coefficients' priors; a hinge's Laplace counts by its variance."""

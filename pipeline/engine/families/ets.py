@@ -17,6 +17,7 @@ import numpy as np
 from pipeline.engine.families.base import Recipe, Scope
 from pipeline.engine.families.smoothing import Grid, Setting, Smoothed, State, held, pool, week_of, weigh
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.parts import LEVEL, WEEKDAY, Parts, not_below_zero
 from pipeline.errors import FamilyError
 
 LEVELS, SEASONS, TRENDS = (0.02, 0.06, 0.15, 0.3, 0.6), (0.02, 0.1), ((0.0, 1.0), (0.2, 0.9))
@@ -83,9 +84,19 @@ class FittedETS:
     def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
         """Return (n, horizon) units."""
         del outlook
+        return np.asarray(np.maximum(self._ahead(history, horizon).sum(axis=0), 0.0))
+
+    def explain(self, history: Panel, outlook: Outlook, horizon: int) -> Parts:
+        """Return level with trend, and what the weekday adds."""
+        del outlook
+        level, weekday = self._ahead(history, horizon)
+        return not_below_zero({LEVEL: level, WEEKDAY: weekday})
+
+    def _ahead(self, history: Panel, horizon: int) -> Floats:
+        """(2, n, horizon) units of level and of weekday."""
         parts = smoothed_by(self.family, self.grid, history)
         made = [self.grid.ahead(s.state, weigh(s, self.pooled), column, horizon) for column, s in parts]
-        return np.concatenate(made)
+        return np.concatenate(made, axis=1)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the settings and their errors as JSON."""

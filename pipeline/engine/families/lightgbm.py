@@ -10,7 +10,7 @@ booster forecasts daily with fresh lags.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,10 @@ import numpy as np
 
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.families.base import Recipe, Scope
+from pipeline.engine.families.trees_explained import in_units, in_words
 from pipeline.engine.features import CATEGORICAL, IN_UNITS, MEMORY, Codes, FeatureMaker, names, training_days
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.parts import Parts
 from pipeline.errors import FamilyError
 
 DEFAULTS: Mapping[str, Any] = {
@@ -107,6 +109,16 @@ class FittedLightGBM:
 
     def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
         """Return (n, horizon) units."""
+        return np.column_stack([units for _, _, units in self._days(history, outlook, horizon)])
+
+    def explain(self, history: Panel, outlook: Outlook, horizon: int) -> Parts:
+        """Return the trees' SHAP contributions in units, by words: see `trees_explained`."""
+        days = self._days(history, outlook, horizon)
+        told = [in_units(self.booster.predict(x, pred_contrib=True, num_threads=1), level) for x, level, _ in days]
+        return in_words(np.stack(told, axis=1), self.features, outlook, history.last)
+
+    def _days(self, history: Panel, outlook: Outlook, horizon: int) -> Iterator[tuple[Floats, Floats, Floats]]:
+        """Yield the (n, f) features of each day ahead, the (n,) levels that its forecast starts from, and its units."""
         given = {name: number for number, name in enumerate(names(outlook))}
         order = np.array([given.get(name, -1) for name in self.features])
         maker = FeatureMaker(history, outlook, self.codes)
@@ -114,17 +126,16 @@ class FittedLightGBM:
         known = history.quantity[:, -MEMORY:]
         past = np.full((len(history.products), known.shape[1] + horizon), np.nan)
         past[:, : known.shape[1]] = known
-        made = np.empty((len(history.products), horizon))
         closed = closed_ahead(history, outlook, horizon)
         for ahead in range(horizon):
             seen = known.shape[1] + ahead
             # A covariate that is no longer given is missing, not an error: the trees know what to do without.
             x = np.where(order >= 0, maker.day(past[:, :seen], days + ahead)[:, order], np.nan)
             level = _made_relative(x, self.features)
-            made[:, ahead] = level * np.exp(self.booster.predict(x, raw_score=True, num_threads=1))
+            made = level * np.exp(self.booster.predict(x, raw_score=True, num_threads=1))
             # Closed days are unobserved in training, and so they are here: no sales are made up for later lags.
-            past[:, seen] = np.where(closed[:, ahead], np.nan, made[:, ahead])
-        return made
+            past[:, seen] = np.where(closed[:, ahead], np.nan, made)
+            yield x, level, made
 
     def to_files(self) -> dict[str, bytes]:
         """Return the booster's native text and what it needs to read a calendar."""

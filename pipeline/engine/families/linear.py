@@ -19,6 +19,7 @@ import pandas as pd
 from pipeline.engine.families.base import Recipe, Scope
 from pipeline.engine.families.design import DEFAULTS, Design, lay_design
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.parts import Parts, gathered, not_below_zero, stacked
 from pipeline.errors import FamilyError
 
 NOISE_ROUNDS = 4
@@ -66,17 +67,29 @@ class FittedLinear:
 
     def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
         """Return (n, horizon) units."""
-        ahead = pd.date_range(history.last + pd.Timedelta(days=1), periods=horizon, freq="D")
+        ahead = _after(history, horizon)
         forecast = np.empty((len(history.products), horizon))
         for index, product in enumerate(history.products):
-            if product not in self.settings:
-                raise FamilyError(f"this fit of linear holds {sorted(self.settings)[:3]}, not {product!r}")
-            forecast[index] = solve(history, index, outlook, self.settings[product]).at(ahead, outlook)
+            forecast[index] = solve(history, index, outlook, self._of(product)).at(ahead, outlook)
         return np.maximum(forecast, 0.0)
+
+    def explain(self, history: Panel, outlook: Outlook, horizon: int) -> Parts:
+        """Return trend, seasons, and each holiday and covariate: the terms of the regression, in units."""
+        ahead = _after(history, horizon)
+        told = [
+            solve(history, index, outlook, self._of(product)).parts(ahead, outlook)
+            for index, product in enumerate(history.products)
+        ]
+        return not_below_zero(stacked(told, horizon))
 
     def to_files(self) -> dict[str, bytes]:
         """Return the settings as JSON, by product."""
         return {FILE: json.dumps(self.settings, sort_keys=True).encode()}
+
+    def _of(self, product: str) -> Mapping[str, Any]:
+        if product not in self.settings:
+            raise FamilyError(f"this fit of linear holds {sorted(self.settings)[:3]}, not {product!r}")
+        return self.settings[product]
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,18 @@ class Solution:
         """Return (len(dates),) units; may be negative."""
         x, trend = self.design.matrix(dates, outlook, self.row), self.design.trend_columns
         return mean(x, self.coefficients, trend if self.multiplies else None) * self.size
+
+    def parts(self, dates: pd.DatetimeIndex, outlook: Outlook) -> Parts:
+        """Return the (len(dates),) units of each part, together what `at` returns."""
+        terms, trend = self.design.matrix(dates, outlook, self.row) * self.coefficients, self.design.trend_columns
+        terms *= self.size
+        if self.multiplies:
+            terms[:, trend:] *= terms[:, :trend].sum(axis=1, keepdims=True) / self.size
+        return gathered(zip(self.design.parts(), terms.T, strict=True))
+
+
+def _after(history: Panel, horizon: int) -> pd.DatetimeIndex:
+    return pd.date_range(history.last + pd.Timedelta(days=1), periods=horizon, freq="D")
 
 
 def solve(history: Panel, index: int, outlook: Outlook, parameters: Mapping[str, Any]) -> Solution:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from contracts import PartKind
 from pipeline.engine.families.base import Recipe, Scope
 from pipeline.engine.families.design import (
     CHANGEPOINT_RANGE,
@@ -25,11 +26,14 @@ from pipeline.engine.families.design import (
     lay_design,
 )
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.parts import LEVEL, TIME_OF_YEAR, WEEKDAY, Part, Parts, gathered, not_below_zero, stacked
 from pipeline.errors import FamilyError
 
 FILE = "prophet.json"
 GIVEN = "given_"
 """Stands before a covariate's name: the library keeps some words, and the holidays' names, to itself."""
+WEEKLY, YEARLY = "weekly", "yearly"
+"""The library's names of the seasons."""
 
 
 class Prophet:
@@ -73,9 +77,18 @@ class FittedProphet:
 
     def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
         """Return (n, horizon) units."""
+        forecast = [made["yhat"].to_numpy(float) for _, made in self._forecasts(history, outlook, horizon)]
+        return np.asarray(np.maximum(forecast, 0.0))
+
+    def explain(self, history: Panel, outlook: Outlook, horizon: int) -> Parts:
+        """Return the library's components: trend, seasons, each holiday and covariate."""
+        told = [_components(model, made) for model, made in self._forecasts(history, outlook, horizon)]
+        return not_below_zero(stacked(told, horizon))
+
+    def _forecasts(self, history: Panel, outlook: Outlook, horizon: int) -> Iterator[tuple[Any, pd.DataFrame]]:
+        """Yield each product's model, and what the library forecasts with it: `yhat` and its components by day."""
         ahead = pd.date_range(history.last + pd.Timedelta(days=1), periods=horizon, freq="D")
-        forecast = np.empty((len(history.products), horizon))
-        for index, product in enumerate(history.products):
+        for product in history.products:
             if product not in self.models:
                 raise FamilyError(f"this fit of prophet holds {sorted(self.models)[:3]}, not {product!r}")
             model = copy(self.models[product])
@@ -83,9 +96,7 @@ class FittedProphet:
             if model.train_holiday_names is not None:
                 model.holidays = _holidays(model.train_holiday_names, outlook)
             usual = {n.removeprefix(GIVEN): float(given["mu"]) for n, given in model.extra_regressors.items()}
-            frame = _frame(ahead, outlook, _row(outlook, product), usual)
-            forecast[index] = model.predict(frame)["yhat"].to_numpy(float)
-        return np.maximum(forecast, 0.0)
+            yield model, model.predict(_frame(ahead, outlook, _row(outlook, product), usual))
 
     def to_files(self) -> dict[str, bytes]:
         """Return the models as the library's JSON, by product."""
@@ -115,7 +126,7 @@ def _fit(history: Panel, index: int, outlook: Outlook, parameters: Mapping[str, 
         uncertainty_samples=0,
     )
     if design.yearly:
-        model.add_seasonality("yearly", YEARLY_PERIOD, YEARLY_ORDER, prior_scale=design.yearly_prior)
+        model.add_seasonality(YEARLY, YEARLY_PERIOD, YEARLY_ORDER, prior_scale=design.yearly_prior)
     for regressor in design.regressors:
         model.add_regressor(GIVEN + regressor.name)
     frame = _frame(dates, outlook, row, {r.name: r.mean for r in design.regressors}).assign(y=units)
@@ -124,6 +135,18 @@ def _fit(history: Panel, index: int, outlook: Outlook, parameters: Mapping[str, 
         model.fit(frame, seed=seed % 2**31, output_dir=folder)
     model.fit_kwargs = {}  # would store the folder's name, another at every fit
     return model
+
+
+def _components(model: Any, made: pd.DataFrame) -> Parts:
+    """(days,) units of each part of a forecast; a multiplicative component is a share of the trend."""
+    trend = made["trend"].to_numpy(float)
+    parts = {WEEKLY: WEEKDAY, YEARLY: TIME_OF_YEAR}
+    if model.train_holiday_names is not None:
+        parts |= {name: Part(PartKind.HOLIDAY, name) for name in model.train_holiday_names}
+    parts |= {name: Part(PartKind.COVARIATE, name.removeprefix(GIVEN)) for name in model.extra_regressors}
+    shares = set(model.component_modes["multiplicative"])
+    terms = ((part, made[name].to_numpy(float), name in shares) for name, part in parts.items() if name in made)
+    return gathered([(LEVEL, trend), *((part, units * trend if share else units) for part, units, share in terms)])
 
 
 def _row(outlook: Outlook, product: str) -> int:

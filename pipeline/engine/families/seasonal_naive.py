@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.engine.families.base import Recipe, Scope
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.parts import LEVEL, WEEKDAY, Parts, not_below_zero
 
 SEASON = 7
 
@@ -44,11 +45,23 @@ class FittedSeasonalNaive:
     def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
         """Return (n, horizon) units."""
         del outlook
+        return np.maximum(self._week(history)[:, np.arange(horizon) % SEASON], 0.0)
+
+    def explain(self, history: Panel, outlook: Outlook, horizon: int) -> Parts:
+        """Return the mean of the week that is repeated, and how the weekday differs from it."""
+        del outlook
+        week = self._week(history)
+        ahead = week[:, np.arange(horizon) % SEASON]
+        level = np.broadcast_to(week.mean(axis=1, keepdims=True), ahead.shape)
+        return not_below_zero({LEVEL: level, WEEKDAY: ahead - level})
+
+    def _week(self, history: Panel) -> Floats:
+        """(n, 7) units of each weekday, in the order of the days after the history; may be negative."""
         days = len(history.dates)
         same = [history.quantity[:, (days + ahead) % SEASON :: SEASON] for ahead in range(SEASON)]
         week = np.column_stack([_mean_of_last(values, self.weeks) for values in same])
         week = np.where(np.isfinite(week), week, _mean_of_last(history.quantity, days)[:, None])
-        return np.maximum(np.nan_to_num(week)[:, np.arange(horizon) % SEASON], 0.0)
+        return np.nan_to_num(week)
 
     def to_files(self) -> dict[str, bytes]:
         """Return nothing."""

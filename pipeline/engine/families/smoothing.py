@@ -96,17 +96,26 @@ class Grid:
         return Smoothed(state, np.maximum(squares / np.maximum(days, 1), least), days, allowed)
 
     def ahead(self, state: State, weights: Floats, column: int, horizon: int) -> Floats:
-        """Return (n, horizon) units from a column on, averaged over the settings by (k, n) weights."""
-        made, steps = [], np.cumsum(self.damping ** np.arange(1, horizon + 1), axis=1)
+        """Return (2, n, horizon) units from a column on, averaged over the settings by (k, n) weights.
+
+        The first are those of level and trend, the second what the weekday adds; their sum may be negative.
+        """
+        steps = np.cumsum(self.damping ** np.arange(1, horizon + 1), axis=1)
+        made = np.empty((2, weights.shape[1], horizon))
         for step in range(horizon):
-            said = self._expect(state, steps[:, step, None], state.season[(column + step) % SEASON])
-            made.append((weights * said).sum(axis=0))
-        return np.asarray(np.maximum(np.column_stack(made), 0.0))
+            base = state.level + steps[:, step, None] * state.trend
+            made[0, :, step] = (weights * base).sum(axis=0)
+            made[1, :, step] = (weights * self._added(base, state.season[(column + step) % SEASON])).sum(axis=0)
+        return made
 
     def _expect(self, state: State, trends: Floats, week: Floats) -> Floats:
         """(k, n) units some trends further, on a weekday of (k, n) season."""
         base = state.level + trends * state.trend
-        return np.asarray(np.where(self.multiplicative, base * week, base + week))
+        return base + self._added(base, week)
+
+    def _added(self, base: Floats, week: Floats) -> Floats:
+        """(k, n) units that a weekday of (k, n) season adds to level and trend."""
+        return np.where(self.multiplicative, base * (week - 1), week)
 
     def _move(self, state: State, weekday: int, error: Floats, mean: Floats) -> None:
         """Let a day pass: the trend goes on, and the error moves level, trend and the weekday's season."""

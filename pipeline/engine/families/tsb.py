@@ -15,6 +15,7 @@ import numpy as np
 
 from pipeline.engine.families.base import Recipe, Scope
 from pipeline.engine.panel import Floats, Outlook, Panel
+from pipeline.engine.parts import LEVEL, WEEKDAY, Parts, gathered
 from pipeline.errors import FamilyError
 
 DEFAULTS = {"units_smoothing": 0.1, "chance_smoothing": 0.05}
@@ -62,9 +63,14 @@ class FittedTSB:
     def predict(self, history: Panel, outlook: Outlook, horizon: int) -> Floats:
         """Return (n, horizon) units."""
         del outlook
-        level = self._level(history.quantity)
-        ahead = (len(history.dates) + np.arange(horizon)) % SEASON
-        return np.asarray(level[:, None] * _profile(history.quantity)[:, ahead])
+        return np.asarray(self._level(history.quantity)[:, None] * _ahead(history, horizon))
+
+    def explain(self, history: Panel, outlook: Outlook, horizon: int) -> Parts:
+        """Return the smoothed level, and what the weekday's factor adds to it."""
+        del outlook
+        factor = _ahead(history, horizon)
+        level = np.broadcast_to(self._level(history.quantity)[:, None], factor.shape)
+        return gathered([(LEVEL, level), (WEEKDAY, level * (factor - 1))])
 
     def _level(self, units: Floats) -> Floats:
         """(n,) units a day: the smoothed chance of a sale times the smoothed units of a sale."""
@@ -87,6 +93,11 @@ class FittedTSB:
         """Return the constants."""
         stored = {"units_smoothing": self.units_smoothing, "chance_smoothing": self.chance_smoothing}
         return {FILE: json.dumps(stored, sort_keys=True).encode()}
+
+
+def _ahead(history: Panel, horizon: int) -> Floats:
+    """(n, horizon) factor of each coming day's weekday."""
+    return _profile(history.quantity)[:, (len(history.dates) + np.arange(horizon)) % SEASON]
 
 
 def _profile(units: Floats) -> Floats:

@@ -1,0 +1,25 @@
+"""Why a family forecasts what it does, whether it can tell or not."""
+
+from __future__ import annotations
+
+from contracts import PartKind
+from pipeline.engine.families.base import Explains, Fitted
+from pipeline.engine.panel import Outlook, Panel
+from pipeline.engine.parts import Part, Parts
+
+
+def explain(family: str, fitted: Fitted, history: Panel, outlook: Outlook, horizon: int) -> Parts:
+    """Return the parts of a fitted family's forecast, each (n, horizon) units, together what it predicts.
+
+    A family that cannot tell why is one part of its own.
+
+    Args:
+        family: its name.
+        fitted: what is to be explained.
+        history: the n products up to the origin.
+        outlook: must cover the history and the horizon.
+        horizon: days ahead.
+    """
+    if isinstance(fitted, Explains):
+        return fitted.explain(history, outlook, horizon)
+    return {Part(PartKind.FAMILY, family): fitted.predict(history, outlook, horizon)}

@@ -1,5 +1,6 @@
 """What crosses a boundary: validated shapes and their JSON Schemas. Imports nothing of the pipeline."""
 
+from contracts.anomalies import AnomalyModel, AnomalySettings, AnomalyTrial
 from contracts.base import SCHEMA_VERSION, Contract
 from contracts.datasets import DatasetMetadata
 from contracts.explanations import Explanation, ForecastPart, MemberForecast, PartKind
@@ -38,6 +39,9 @@ from contracts.tenants import (
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AnomalyModel",
+    "AnomalySettings",
+    "AnomalyTrial",
     "ArtefactRef",
     "Cause",
     "ClosingDays",

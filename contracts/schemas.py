@@ -21,6 +21,7 @@ PUBLISHED: tuple[type[Contract], ...] = (
     contracts.Explanation,
     contracts.PlanRow,
     contracts.LedgerRow,
+    contracts.AnomalyModel,
 )
 
 

@@ -49,6 +49,10 @@ class Home:
         """The Parquet file of one of a tenant's tables, such as `sales` or `forecasts`."""
         return self.tenant(tenant_id) / f"{name}.parquet"
 
+    def anomaly_model(self, tenant_id: str) -> Path:
+        """The settings that decide which of a tenant's days are called unusual."""
+        return self.tenant(tenant_id) / "anomaly_model.json"
+
     def report(self, tenant_id: str) -> Path:
         """A tenant's HTML report."""
         return self.root / "reports" / f"{tenant_id}.html"

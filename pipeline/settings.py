@@ -85,7 +85,8 @@ class Settings(BaseSettings):
     zero_share_warning: float = Field(0.7, ge=0, le=1, description="Share of zero days that warns.")
     max_products_per_tenant: int = Field(10_000, ge=1, description="Products a tenant may have.")
     max_quantity: float = Field(1e6, gt=0, description="Units; a larger quantity in one row is rejected as absurd.")
-    outlier_mads: float = Field(12, gt=0, description="Robust deviations from the usual that make a day an outlier.")
+    unusual_days_recent: int = Field(28, ge=1, description="Last days among which unusual ones are shown.")
+    unusual_days_shown: int = Field(20, ge=1, description="Unusual days that are named, the most surprising first.")
     max_rejected_share: float = Field(0.5, ge=0, le=1, description="Share of rejected rows that blocks a tenant.")
 
     grade_excellent: float = Field(10, gt=0, description="MAPE, percent, up to which a model is excellent.")

@@ -11,6 +11,7 @@ import pandas as pd
 from contracts import CovariateKind, Product, Tenant
 from pipeline.engine.demand import Demand, understand
 from pipeline.engine.observe import Ledgered, lay_out, observe
+from pipeline.engine.outliers import Held, hold_outliers
 from pipeline.engine.outlook import to_outlook
 from pipeline.engine.panel import Outlook, Panel
 from pipeline.errors import DataError
@@ -37,9 +38,14 @@ class TenantData:
         return observe(self.sales, self.outlook, self.origin)
 
     @cached_property
+    def held(self) -> Held:
+        """The panel that families are fitted to: as `panel`, with clear one-day outliers held back."""
+        return hold_outliers(self.panel, self.outlook)
+
+    @cached_property
     def demand(self) -> Demand:
-        """How each product's demand behaves, as of the origin."""
-        return understand(self.panel)
+        """How each product's demand behaves, as of the origin; one wild day makes no busy product."""
+        return understand(self.held.panel)
 
 
 def products_of(data: TenantData) -> list[Product]:

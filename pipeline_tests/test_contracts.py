@@ -14,6 +14,9 @@ from pydantic import ValidationError
 
 import contracts
 from contracts import (
+    AnomalyModel,
+    AnomalySettings,
+    AnomalyTrial,
     ArtefactRef,
     Contract,
     DailySales,
@@ -59,6 +62,10 @@ MEMBER = st.builds(
     Member, family=NAME, weight=SHARE, scope=st.sampled_from(["product", "tenant"]),
     parameters=st.dictionaries(TEXT, st.integers() | st.floats(-9, 9) | TEXT | st.none() | st.lists(st.booleans())),
     files=st.lists(REF, max_size=2).map(tuple), metrics=METRICS,
+)  # fmt: skip
+FOREST = st.builds(
+    AnomalySettings, n_estimators=st.integers(50, 300), contamination=st.floats(0.01, 0.3),
+    max_samples=st.sampled_from(["auto", 256, 512, 1024]),
 )  # fmt: skip
 PRODUCT = {"tenant_id": TENANT, "product_id": NAME}
 FINGERPRINTED = {**PRODUCT, "data_days": COUNT, "data_fingerprint": HASH}
@@ -133,6 +140,13 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
     PlanRow: st.builds(PlanRow, **FINGERPRINTED, reason=TEXT, importance=AMOUNT),
     LedgerRow: st.builds(
         LedgerRow, **FINGERPRINTED, job_id=TEXT, reason=TEXT, origin=DAY, version=st.none() | VERSION, seconds=AMOUNT
+    ),
+    AnomalyModel: st.builds(
+        AnomalyModel, tenant_id=TENANT, created_at=MOMENT, origin=DAY, data_fingerprint=HASH, code_version=TEXT,
+        libraries=st.dictionaries(TEXT, TEXT, max_size=2), seed=st.integers(), settings=FOREST, alarm=SHARE, f1=SHARE,
+        average_precision=SHARE, precision=SHARE, recall=st.dictionaries(TEXT, SHARE, max_size=2),
+        injected=st.dictionaries(TEXT, COUNT, max_size=2), days=COUNT, seconds=AMOUNT,
+        trials=st.lists(st.builds(AnomalyTrial, settings=FOREST, f1=SHARE), max_size=2).map(tuple),
     ),
 }  # fmt: skip
 """Valid instances of each published contract."""

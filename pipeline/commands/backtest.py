@@ -74,3 +74,5 @@ def backtest(
     show(rows, as_json, f"{made.id}: {len(scored)} origins, {horizon} days ahead", right=list(rows[0])[1:])
     if not as_json:
         typer.echo(f"{len(frame)} rows written to {out}")
+        if held := scored[-1].held:
+            typer.echo(f"{held} one-day outliers were held back in fitting; they are scored as sold")

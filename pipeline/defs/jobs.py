@@ -8,6 +8,7 @@ TENANT_ASSETS = (
     "sales",
     "calendar",
     "features",
+    "anomalies",
     "training_plan",
     "training_ledger",
     "evaluation",
@@ -36,7 +37,7 @@ retrain_products = dg.define_asset_job(
 
 daily_forecast = dg.define_asset_job(
     "daily_forecast",
-    selection=["sales", "calendar", "champions", "forecasts", "report"],
+    selection=["sales", "calendar", "anomalies", "champions", "forecasts", "report"],
     executor_def=dg.in_process_executor,
     description="Refresh a tenant's sales and forecast with the standing champions; nothing is trained.",
 )

@@ -21,6 +21,7 @@ from pipeline.engine.families import FAMILIES, FAULTS, Recipe
 from pipeline.engine.intervals import LEVELS, calibrate, product_scale, quantiles, spread
 from pipeline.engine.metrics import measure, scaled_errors, seasonal_scales
 from pipeline.engine.observe import Ledgered, observe
+from pipeline.engine.outliers import hold_outliers
 from pipeline.engine.panel import Bools, Floats, Outlook, Panel
 from pipeline.engine.tuning import Search, tune
 
@@ -67,6 +68,8 @@ class OriginForecasts:
     """(levels, n, h) quantiles, once they are calibrated on other origins."""
     weights: Weights = EQUAL
     """Of the voices in `combined`, learnt from other origins."""
+    held: int = 0
+    """Product days, one-day outliers, that were held back in fitting."""
 
     @cached_property
     def row(self) -> dict[str, int]:
@@ -100,8 +103,12 @@ class OriginForecasts:
 
 def at_origin(task: Task) -> OriginForecasts:
     """Forecast one origin with every family, and score it."""
-    panel = observe(task.sales, task.outlook, task.origin)
-    panel = panel.take(_taking_part(panel, task))
+    seen = observe(task.sales, task.outlook, task.origin)
+    taking_part = _taking_part(seen, task)
+    # Metrics are scaled by what was sold; what is fitted, and what an error is held against, has no wild days.
+    difference, squared = seasonal_scales(seen.take(taking_part))
+    held = hold_outliers(seen, task.outlook)
+    panel = held.panel.take(taking_part)
     demand = understand(panel)
     closed = closed_ahead(panel, task.outlook, task.horizon)
     restricted = demand.zero_share > task.max_zero_share
@@ -114,19 +121,19 @@ def at_origin(task: Task) -> OriginForecasts:
         made, failed = forecast_with(name, panel, able, task)
         forecasts[name] = np.where(closed & np.isfinite(made), 0.0, made)
         faults.update(failed)
-    difference, squared = seasonal_scales(panel)
     return OriginForecasts(
         task.origin,
         panel.products,
         _actual(task, panel.products),
         forecasts,
         combine(forecasts),
-        product_scale(difference, demand.level),
+        product_scale(seasonal_scales(panel)[0], demand.level),
         difference,
         squared,
         demand.classes,
         faults,
         closed,
+        held=int(held.days[taking_part].sum()),
     )
 
 

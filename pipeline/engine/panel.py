@@ -101,6 +101,17 @@ class Panel:
             shop_status=self.shop_status[:, :stop],
         )
 
+    def since(self, first: pd.Timestamp) -> Panel:
+        """Return the panel without the days before `first`."""
+        start = min(int(self.dates.searchsorted(first)), len(self.dates) - 1)
+        return replace(
+            self,
+            dates=self.dates[start:],
+            quantity=self.quantity[:, start:],
+            status=self.status[:, start:],
+            shop_status=self.shop_status[:, start:],
+        )
+
     def take(self, rows: Sequence[int] | Ints | Bools) -> Panel:
         """Return the panel of some products, by row number or mask."""
         index = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, dtype=np.int64)

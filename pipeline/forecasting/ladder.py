@@ -119,7 +119,7 @@ class Ladder:
     def _naive(self, products: Iterable[str]) -> dict[str, Line]:
         row_of = self.data.panel.row
         rows = np.array([row_of[product] for product in products], np.int64)
-        panel, horizon = self.data.panel.take(rows), self.settings.horizon_days
+        panel, horizon = self.data.held.panel.take(rows), self.settings.horizon_days
         able: Bools = np.asarray(panel.observed.any(axis=1))
         panel, rows = panel.take(able), rows[able]
         if not len(rows):
@@ -141,7 +141,7 @@ class Ladder:
         sold = np.flatnonzero(~self.data.demand.discontinued)
         panel, horizon, errors = self.data.panel.take(sold), self.settings.horizon_days, []
         classes = tuple(self.data.demand.classes[row] for row in sold)
-        difference, _ = seasonal_scales(panel)
+        difference, _ = seasonal_scales(self.data.held.panel.take(sold))
         scale = product_scale(difference, self.data.demand.level[sold])
         naive = FAMILIES["seasonal_naive"].fit(panel, self.data.outlook, Recipe())
         for weeks in range(1, NAIVE_WEEKS + 1):

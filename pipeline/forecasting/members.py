@@ -114,7 +114,7 @@ def _tasks(
             read = list(_read(chunk[:1] if shared else chunk, store, found, [product for product, _ in chunk]))
             able = [product for product, _ in chunk if product not in found.faults]
             if able:
-                panel = data.panel.take([row_of[product] for product in able])
+                panel = data.held.panel.take([row_of[product] for product in able])
                 outlook = data.outlook.take(able)
                 yield PredictTask(family, tuple(read), panel, outlook, settings.horizon_days)
 

@@ -93,7 +93,7 @@ def _told(ladder: Ladder, product: str, version: str | None) -> tuple[dict[str, 
     """The weight, and the parts, of each family that speaks for the product."""
     data, horizon = ladder.data, ladder.settings.horizon_days
     if version is None:
-        alone, outlook = data.panel.take([data.panel.row[product]]), data.outlook.take([product])
+        alone, outlook = data.held.panel.take([data.panel.row[product]]), data.outlook.take([product])
         naive = FAMILIES[NAIVE].fit(alone, outlook, Recipe())
         return {NAIVE: 1.0}, {NAIVE: explain(NAIVE, naive, alone, outlook, horizon)}
     manifest = ladder.registry.manifest(data.tenant.id, product, version)

@@ -10,11 +10,9 @@ from itertools import chain, islice
 from typing import TypeVar
 
 import numpy as np
-import pandas as pd
 
 from contracts import ExtractionReport, FaultKind, Rejection
 from pipeline.engine.demand import insufficient
-from pipeline.engine.panel import Floats
 from pipeline.settings import Settings
 from pipeline.sources.cleaning import UNUSABLE
 from pipeline.tenant_data import TenantData
@@ -23,8 +21,6 @@ SHOWN = 20
 """Rows that a finding names one by one."""
 MOST = 200
 """Findings of one check; the last of so many says how many more there are."""
-NEIGHBOURS = 28
-"""Days on either side that an outlier is held against."""
 
 
 class Severity(StrEnum):
@@ -157,8 +153,9 @@ def zero_share(data: TenantData, settings: Settings) -> Iterator[Finding]:
 
 @bounded
 def outliers(data: TenantData, settings: Settings) -> Iterator[Finding]:
-    """Days far from a product's usual ones, by the median absolute deviation of the surrounding weeks."""
-    yield from _largest_first(_outliers(data, settings))
+    """Clear one-day outliers; they stay in the sales, and count as a usual day in fitting."""
+    del settings
+    yield from _largest_first(_outliers(data))
 
 
 REPORT_CHECKS: dict[str, ReportCheck] = {
@@ -167,27 +164,12 @@ REPORT_CHECKS: dict[str, ReportCheck] = {
 HISTORY_CHECKS: dict[str, HistoryCheck] = {check.__name__: check for check in (minimum_history, zero_share, outliers)}
 
 
-def deviations(units: Floats) -> Floats:
-    """Return (t,) robust deviations of each observed day from the surrounding eight weeks; 0 where unobserved.
-
-    The deviation's unit is 1.4826 times the median absolute deviation (Hampel 1974), and at least the root
-    of the median, as for a count, so that a steady product's ordinary days are not called outliers.
-    """
-    series = pd.Series(units)
-    around, least = 2 * NEIGHBOURS + 1, NEIGHBOURS // 2
-    median = series.rolling(around, center=True, min_periods=least).median()
-    spread = 1.4826 * (series - median).abs().rolling(around, center=True, min_periods=least).median()
-    unit = np.maximum(spread, np.sqrt(np.maximum(median, 1.0)))
-    return np.asarray(((series - median).abs() / unit).fillna(0.0), float)
-
-
-def _outliers(data: TenantData, settings: Settings) -> Iterator[Finding]:
-    for product, units in zip(data.panel.products, data.panel.quantity, strict=True):
-        far = np.flatnonzero(deviations(units) > settings.outlier_mads)
-        if far.size:
-            examples = tuple(f"{data.panel.dates[i].date()}: {units[i]:g} units" for i in far[:SHOWN])
-            reason = f"{far.size} days lie more than {settings.outlier_mads:g} deviations from the usual"
-            yield Finding("outliers", Severity.WARNING, product, reason, int(far.size), examples)
+def _outliers(data: TenantData) -> Iterator[Finding]:
+    for row in np.flatnonzero(data.held.days.any(axis=1)):
+        product = data.panel.products[row]
+        told = data.held.told(product)
+        reason = f"{len(told)} days sold far more than usual, once; in fitting they count as usual ones"
+        yield Finding("outliers", Severity.WARNING, product, reason, len(told), told[:SHOWN])
 
 
 def _span(data: TenantData, row: int, started: int) -> tuple[str, ...]:

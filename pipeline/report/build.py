@@ -14,9 +14,10 @@ import pandas as pd
 from contracts import LedgerRow, ModelManifest, Outcome, Rung
 from pipeline.errors import DataError, PipelineError
 from pipeline.installation import Installation
+from pipeline.monitoring.anomalies import to_show
 from pipeline.monitoring.findings import HISTORY_CHECKS, REPORT_CHECKS, Finding
 from pipeline.plots import product_plot
-from pipeline.report.content import ForecastDay, ProductLine, TenantReport, Totals
+from pipeline.report.content import ForecastDay, ProductLine, TenantReport, Totals, UnusualDay
 from pipeline.sources.extract import load_report
 from pipeline.tables import read_table, records
 from pipeline.tenant_data import TenantData
@@ -62,6 +63,8 @@ def build_report(installation: Installation, tenant_id: str) -> TenantReport:
         found += report_check(extraction, installation.settings)
     for history_check in HISTORY_CHECKS.values():
         found += history_check(data, installation.settings)
+    unusual = _unusual(installation, data)
+    shown = installation.settings.unusual_days_shown
     return TenantReport(
         tenant_id=tenant_id,
         tenant_name=data.tenant.name,
@@ -72,6 +75,9 @@ def build_report(installation: Installation, tenant_id: str) -> TenantReport:
         products=tuple(_line(sources, row) for row in range(len(data.panel.products))),
         extraction=extraction,
         findings=tuple(found),
+        unusual=unusual[:shown],
+        unusual_more=max(len(unusual) - shown, 0),
+        unusual_of=installation.settings.unusual_days_recent,
     )
 
 
@@ -87,6 +93,18 @@ def _evaluation(installation: Installation, tenant_id: str) -> pd.DataFrame:
         return read_table(installation.home.table(tenant_id, "evaluation"), "the evaluation")
     except DataError:
         return pd.DataFrame()  # nothing was evaluated yet: the report says so by having no figures
+
+
+def _unusual(installation: Installation, data: TenantData) -> tuple[UnusualDay, ...]:
+    try:
+        days = read_table(installation.home.table(data.tenant.id, "anomalies"), "the judged days")
+    except DataError:
+        return ()  # no day was judged yet
+    names = dict(zip(data.panel.products, data.panel.name, strict=True))
+    return tuple(
+        UnusualDay(names.get(row["product_id"]) or row["product_id"], _day(row["date"]), row["quantity"], row["usual"])
+        for row in records(to_show(days, data.origin, installation.settings))
+    )
 
 
 def _champions(installation: Installation, tenant_id: str) -> dict[str, ModelManifest]:

@@ -59,6 +59,15 @@ class ProductLine:
         return None if error is None else error * (known(self.mean_quantity) or 0.0)
 
 
+class UnusualDay(NamedTuple):
+    """A day that sold clearly more or less than such a day usually does, units."""
+
+    name: str
+    date: dt.date
+    sold: float
+    usual: float
+
+
 @dataclass(frozen=True)
 class Totals:
     """Counts of products by outcome, and errors over all of them; None where a figure is not known."""
@@ -76,7 +85,11 @@ class Totals:
 
 @dataclass(frozen=True)
 class TenantReport:
-    """Everything in a tenant's report; `origin` is the last day that the forecasts have seen."""
+    """Everything in a tenant's report; `origin` is the last day that the forecasts have seen.
+
+    `unusual` are the days to look at among the last `unusual_of`, the most surprising first; `unusual_more` says how
+    many more there are.
+    """
 
     tenant_id: str
     tenant_name: str
@@ -87,6 +100,9 @@ class TenantReport:
     products: tuple[ProductLine, ...] = ()
     extraction: ExtractionReport | None = None
     findings: tuple[Finding, ...] = ()
+    unusual: tuple[UnusualDay, ...] = ()
+    unusual_more: int = 0
+    unusual_of: int = 28
 
 
 def known(value: float | None) -> float | None:

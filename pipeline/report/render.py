@@ -114,6 +114,7 @@ def _template() -> Template:
     )
     for helper in (words.percent, words.signed_percent, words.decimal, words.units, words.raw):
         environment.filters[helper.__name__] = helper
+    environment.globals["unusual"] = words.unusual
     environment.filters |= {"short_day": words.short_day, "long_day": words.long_day}
     return environment.get_template("report.html.j2")
 

@@ -61,6 +61,12 @@ def long_day(day: dt.date) -> str:
     return f"{day:%A} {day.day} {day:%B %Y}"
 
 
+def unusual(name: str, day: dt.date, sold: float, usual: float) -> str:
+    """Return what was strange about a day, such as `12 March: 410 of Croissant, where about 40 are usual`."""
+    amount = "nothing" if sold == 0 else units(sold)
+    return f"{day:%A} {day.day} {day:%B}: {amount} of {name}, where about {units(usual)} are usual"
+
+
 def verdict(totals: Totals) -> str:
     """Return one or two sentences on how good the forecasts are against repeating last week."""
     error, naive = known(totals.wape), known(totals.naive_wape)

@@ -162,7 +162,7 @@ def _key(data: TenantData, task: Task, settings: Settings) -> str:
 def _written(one: OriginForecasts) -> bytes:
     buffer = io.BytesIO()
     faults = [[*where, text] for where, text in one.faults.items()]
-    words = json.dumps({"products": one.products, "classes": one.classes, "faults": faults})
+    words = json.dumps({"products": one.products, "classes": one.classes, "faults": faults, "held": one.held})
     arrays = {name: getattr(one, name) for name in ARRAYS}
     arrays |= {f"family_{name}": made for name, made in one.families.items()}
     np.savez(buffer, words=np.frombuffer(words.encode(), np.uint8), **arrays)
@@ -188,6 +188,7 @@ def _unpacked(stored: Mapping[str, np.ndarray], origin: pd.Timestamp) -> OriginF
         families=families,
         classes=tuple(DemandClass(label) for label in words["classes"]),
         faults={(product, family): text for product, family, text in words["faults"]},
+        held=words["held"],
         **arrays,
     )
 

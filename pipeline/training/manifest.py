@@ -83,6 +83,7 @@ class ManifestMaker:
             seconds=seconds,
             notes=(
                 *self._realised,
+                *self._held(product),
                 *stored.notes,
                 *(f"{name}: {fault}" for name, fault in stored.faults.items()),
                 *faults_of(self.evaluation.scored, product),
@@ -95,6 +96,11 @@ class ManifestMaker:
         source = self.data.tenant.covariates
         names = [name for name, kind in source.kinds.items() if kind is CovariateKind.FORECAST] if source else []
         return (f"evaluated with realised {', '.join(names)}",) if names else ()
+
+    def _held(self, product: str) -> tuple[str, ...]:
+        """Says which days of the product were held back, so that nothing is changed in silence."""
+        told = self.data.held.told(product)
+        return (f"{len(told)} one-day outliers held back in fitting: {', '.join(told)}",) if told else ()
 
     def _members(self, product: str, demand_class: DemandClass, families: list[str], stored: Stored) -> list[Member]:
         share, recipe = self.weights.shares(families, demand_class), self.tuned.applied(recipes(self.settings))

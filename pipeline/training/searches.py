@@ -90,7 +90,7 @@ class Searches:
         return Tuned({**best, **found.by_product}, found.records)
 
     def _task(self, demand_class: DemandClass, search: Search) -> SearchTask:
-        panel = self._data.panel.take(self._rows[demand_class])
+        panel = self._data.held.panel.take(self._rows[demand_class])
         outlook, horizon = self._data.outlook.take(panel.products), self._settings.horizon_days
         study = f"{self._data.tenant.id} {self._data.origin.date()} {self._key[:12]}"
         kept = replace(search, storage=self._settings.tuning_storage, study=study, importances=True)

@@ -165,7 +165,7 @@ class Trainer:
 
     def _pooled_tasks(self, due: Collection[str]) -> list[PooledTask]:
         """A task for each pooled family, with its stored fit where the same data and settings gave one before."""
-        panel = self.data.panel.take(self.data.demand.trainable(self.settings.min_training_data_days))
+        panel = self.data.held.panel.take(self.data.demand.trainable(self.settings.min_training_data_days))
         outlook, recipe = self.data.outlook.take(panel.products), recipes(self.settings)
         self._pooled_key = of_tenant(
             [*sorted(fingerprints(panel).values()), outlook_digest(self.data.outlook), CODE_VERSION],
@@ -219,7 +219,7 @@ class Trainer:
             if FAMILIES[name].scope is Scope.PRODUCT and not FAMILIES[name].gatekeeper
         }
         for product, row in due.items():
-            panel, outlook = self.data.panel.take([row_of[product]]), self.data.outlook.take([product])
+            panel, outlook = self.data.held.panel.take([row_of[product]]), self.data.outlook.take([product])
             able = {name: recipe for name, recipe in own.items() if FAMILIES[name].intermittent or not row.restricted}
             yield ProductTask(panel, outlook, able, self.settings.horizon_days)
 
@@ -307,7 +307,7 @@ class Trainer:
     @cached_property
     def _makes(self) -> ManifestMaker:
         data = self.data
-        difference, _ = seasonal_scales(data.panel)
+        difference, _ = seasonal_scales(data.held.panel)
         return ManifestMaker(
             data=data,
             settings=self.settings,

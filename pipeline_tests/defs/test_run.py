@@ -207,6 +207,37 @@ def test_the_models_are_held_against_both_gatekeepers(checks: dict[str, dg.Asset
     assert told["evaluated"].value == frame["product_id"].nunique()
 
 
+def test_an_unusual_day_is_named(checks: dict[str, dg.AssetCheckEvaluation]):
+    """The mistyped day is a warning that names product, day, units, what would have been usual, and the score."""
+    found = checks["unusual_days"]
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    (record,) = found.metadata["days"].records
+    told = record.data
+    assert (told["product"], told["date"]) == (tills.MISTYPED, tills.TYPED_ON)
+    assert told["units"] == pytest.approx(10 * told["usual"], rel=0.5)
+    assert 0 < told["score"] < 1
+    assert found.metadata["unusual"].value == found.metadata["products"].value == 1
+
+
+def test_a_held_day_is_told(
+    checks: dict[str, dg.AssetCheckEvaluation], materializations: list[dg.AssetMaterialization], finished: Finished
+):
+    """The day that is held back in fitting is named in the check, counted with the features, noted in the manifest."""
+    (record,) = checks["outliers"].metadata["faults"].records
+    assert record.data["product"] == tills.MISTYPED
+    assert record.data["examples"].startswith(f"{tills.TYPED_ON}: ")
+    (features,) = (one for one in materializations if one.asset_key.to_user_string() == "features")
+    assert features.metadata["days_held_back"].value == 1
+    with finished.world.entered() as installation:
+        noted = {
+            product: installation.registry.manifest(ODD, product, record.version).notes
+            for product, record in installation.registry.latest(ODD).items()
+        }
+    (note,) = (note for note in noted.pop(tills.MISTYPED) if "held back" in note)
+    assert note == f"1 one-day outliers held back in fitting: {record.data['examples']}"
+    assert not [note for notes in noted.values() for note in notes if "held back" in note]
+
+
 def test_other_checks_pass(checks: dict[str, dg.AssetCheckEvaluation]):
     """Clean rows, whole files and a plan for every product that is sold are told apart from faults."""
     wanted = {"required_fields", "future_dates", "duplicates", "product_count", "no_product_failed", "artefacts_whole"}

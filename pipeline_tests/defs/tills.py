@@ -22,6 +22,8 @@ RARE = "wait ... what"
 SHORT = "new, 15 days"
 GONE = ".hidden\\gone%2F."
 TRAINED = (*STEADY, RARE)
+MISTYPED, TYPED_ON = STEADY[4], "2024-07-09"
+"""A product, and the day on which ten times its units were typed."""
 ODD = (*TRAINED, SHORT, GONE)
 
 
@@ -38,9 +40,11 @@ def steady(product: str, level: float = 12.0, days: int = DAYS) -> pd.DataFrame:
 
 
 def odd_sales() -> pd.DataFrame:
-    """Nine products over 200 days: six steady, one that hardly sells, a new one and a discontinued one."""
+    """Nine products over 200 days: six steady, one with a typing error, one that hardly sells, a new and an old one."""
     days = pd.date_range(end=LAST, periods=DAYS)
     rows = [steady(product, 8 + 3 * number) for number, product in enumerate(STEADY)]
+    typed = rows[STEADY.index(MISTYPED)]
+    typed.loc[typed["date"] == TYPED_ON, "quantity"] *= 10
     rows += [sold(RARE, days[::25], 2), sold(SHORT, days[-15:], 5), sold(GONE, days[:60], 6)]
     return pd.concat(rows, ignore_index=True)
 

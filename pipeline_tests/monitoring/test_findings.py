@@ -6,9 +6,6 @@ import datetime as dt
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from contracts import ExtractionReport, FaultKind, FileSource, ProductFault, RejectedRow, Rejection, SetAside, Tenant
 from pipeline.engine.observe import lay_out
@@ -19,7 +16,6 @@ from pipeline.monitoring.findings import (
     SHOWN,
     Finding,
     Severity,
-    deviations,
     duplicates,
     future_dates,
     minimum_history,
@@ -31,7 +27,7 @@ from pipeline.monitoring.findings import (
 )
 from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
-from pipeline_tests.engine.builders import MONDAY, NAN, days, outlook_of, sold_daily
+from pipeline_tests.engine.builders import MONDAY, days, outlook_of, sold_daily
 
 SETTINGS = Settings()
 LENGTH = 120
@@ -316,48 +312,23 @@ def test_zero_share_waits_for_enough_days() -> None:
 
 
 def test_outliers() -> None:
-    """A price typed as a quantity is found, with its product, day and units; ordinary days are not."""
+    """A price typed as a quantity is found, with its product, day, units and what they count as; other days are not."""
     units = NOISE.copy()
     units[60] = 1250
-    found = only(list(outliers(history(typo=units), SETTINGS)))
+    data = history(typo=units)
+    found = only(list(outliers(data, SETTINGS)))
     assert (found.severity, found.product_id, found.rows) == (Severity.WARNING, "typo", 1)
-    assert found.examples == (f"{days(LENGTH)[60].date()}: 1250 units",)
-    assert found.reason == "1 days lie more than 12 deviations from the usual"
+    counts_as = data.held.panel.quantity[data.panel.row["typo"], 60]
+    assert found.examples == (f"{days(LENGTH)[60].date()}: 1250 units count as {counts_as:.4g}",)
+    assert found.reason == "1 days sold far more than usual, once; in fitting they count as usual ones"
 
 
-def test_a_day_of_nothing_can_be_an_outlier() -> None:
-    """A day far below the usual counts as one far above."""
-    units = np.full(LENGTH, 400.0)
-    units[60] = 0
-    assert only(list(outliers(history(gap=units), SETTINGS))).examples == (f"{days(LENGTH)[60].date()}: 0 units",)
-
-
-@hypothesis_settings(max_examples=40, deadline=None)
-@given(level=st.floats(0.05, 300), seed=st.integers(0, 2**16))
-def test_ordinary_days_are_no_outliers(level: float, seed: int) -> None:
-    """Counts around a level with a strong weekly season and growth are never called outliers."""
-    rng, t = np.random.default_rng(seed), np.arange(LENGTH)
-    units = rng.poisson(level * (1 + 0.5 * np.sin(2 * np.pi * t / 7)) * (1 + t / LENGTH)).astype(float)
-    assert deviations(units).max() <= SETTINGS.outlier_mads
-
-
-def test_deviations_against_a_loop() -> None:
-    """A deviation is the distance from the median of eight weeks in units of their robust spread."""
-    units = np.random.default_rng(9).poisson(30, LENGTH).astype(float)
-    units[[10, 50, 51]] = NAN
-    found = deviations(units)
-    medians = [np.nanmedian(units[max(0, at - 28) : at + 29]) for at in range(LENGTH)]
-    apart = np.abs(units - medians)
-    for at in range(LENGTH):
-        spread = 1.4826 * np.nanmedian(apart[max(0, at - 28) : at + 29])
-        expected = apart[at] / max(spread, np.sqrt(max(medians[at], 1.0)))
-        assert found[at] == pytest.approx(0.0 if np.isnan(expected) else expected)
-
-
-def test_too_few_days_deviate_from_nothing() -> None:
-    """With fewer than two observed weeks around a day nothing is usual, so nothing is unusual."""
-    assert not deviations(np.array([1.0] * 12 + [1000.0])).any()
-    assert not deviations(np.full(60, NAN)).any()
+def test_products_with_most_outliers_come_first() -> None:
+    """The worst product is named first; a day of nothing among sales is none of them."""
+    twice, once, gap = NOISE.copy(), NOISE.copy(), NOISE.copy()
+    twice[[20, 80]], once[60], gap[40] = 1250, 1250, 0
+    found = list(outliers(history(once=once, twice=twice, gap=gap), SETTINGS))
+    assert [(one.product_id, one.rows) for one in found] == [("twice", 2), ("once", 1)]
 
 
 def test_the_first_day_is_the_shops() -> None:

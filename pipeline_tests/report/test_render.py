@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.monitoring.findings import Finding, Severity
-from pipeline.report import ForecastDay, ProductLine, TenantReport, Totals, render_report
+from pipeline.report import ForecastDay, ProductLine, TenantReport, Totals, UnusualDay, render_report
 from pipeline_tests.report.conftest import HOSTILE, ORIGIN, line
 from pipeline_tests.report.page import Node, read
 
@@ -118,6 +118,28 @@ def test_the_verdict_is_in_plain_words(totals: Totals, said: str) -> None:
     """The summary must say how wrong the forecasts are, and how that compares with repeating last week."""
     text = read(render_report(replace(EMPTY, totals=totals))).one("p", "lead").text
     assert re.search(said, text), text
+
+
+def test_unusual_days_are_told_in_words(report: TenantReport) -> None:
+    """Each unusual day is a sentence with day, units, product and what is usual, and those left out are counted."""
+    found = (
+        UnusualDay("Croissant", dt.date(2026, 3, 12), 410.0, 39.7),
+        UnusualDay(HOSTILE, dt.date(2026, 3, 13), 0.0, 24.0),
+    )
+    page = read(render_report(replace(report, unusual=found, unusual_more=3)))
+    (section,) = (s for s in page.all("section") if s.attributes["aria-labelledby"] == "unusual-heading")
+    assert [item.text for item in section.all("li")] == [
+        "Thursday 12 March: 410 of Croissant, where about 40 are usual",
+        f"Friday 13 March: nothing of {HOSTILE}, where about 24 are usual",
+    ]
+    assert "Of the last 28 days" in section.text
+    assert section.text.endswith("And 3 more.")
+
+
+def test_without_unusual_days_nothing_is_said_of_them(report: TenantReport) -> None:
+    """Where no day is unusual there is no such part."""
+    page = read(render_report(report))
+    assert "unusual-heading" not in {s.attributes["aria-labelledby"] for s in page.all("section")}
 
 
 def test_counts_are_shown(report: TenantReport) -> None:

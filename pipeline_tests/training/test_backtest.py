@@ -55,6 +55,19 @@ def test_origins_families_and_progress(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"sales.csv"}
 
 
+def test_a_mistyped_day_is_held_back_in_fitting_and_scored_as_sold(tmp_path: Path) -> None:
+    """A tenfold day of the past moves no forecast far and is counted; one among the scored days counts as it is."""
+    sales = sales_of()
+    sales["bread"][[150, LENGTH - 3]] *= 10
+    done = run(tmp_path, sales, Span(7, 2))
+    plain = run(tmp_path / "plain", sales_of(), Span(7, 2))
+    assert [one.held for one in done] == [1, 1]
+    assert [one.held for one in plain] == [0, 0]
+    for one, other in zip(done, plain, strict=True):
+        np.testing.assert_allclose(one.combined, other.combined, rtol=0.15, atol=1)
+    assert done[-1].actual[done[-1].row["bread"]].max() == sales["bread"][LENGTH - 3] > 200
+
+
 def test_every_day_is_scored_closed_ones_as_zero(tmp_path: Path) -> None:
     """Days without a row count as zero units, Sundays too, and are forecast as such."""
     done = run(tmp_path, sales_of(), Span(7, 2))

@@ -10,6 +10,7 @@ import pandas as pd
 
 from contracts import ForecastRow
 from pipeline.defs.ingestion.assets import OWNERS, calendar
+from pipeline.defs.monitoring.assets import anomalies
 from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table
@@ -63,7 +64,7 @@ def _previous(context: dg.AssetExecutionContext, path: Path) -> tuple[pd.DataFra
         return None, {"previous_forecast": f"not readable: {error}"}
 
 
-@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"html"}, owners=OWNERS, deps=[forecasts])
+@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"html"}, owners=OWNERS, deps=[forecasts, anomalies])
 def report(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """The tenant's report as one HTML file: what to bake tomorrow, and every product, the worst first."""
     opened = installation.open()

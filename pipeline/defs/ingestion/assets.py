@@ -110,15 +110,16 @@ def calendar(context: dg.AssetExecutionContext, installation: InstallationResour
 def features(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """The training table: for each observed day its units and what was known of it the evening before.
 
-    Beside it lies `products`: what the history says of each product. The metadata counts the product days that
-    were sold, zero, closed, unknown, masked, or before a product's first.
+    Clear one-day outliers are held back, as they are in fitting. Beside it lies `products`: what the history says of
+    each product. The metadata counts the product days that were sold, zero, closed, unknown, masked, or before a
+    product's first.
     """
     opened = installation.open()
     data = opened.data(context.partition_key)
-    frame = feature_table(data.panel, data.outlook, opened.settings.max_feature_rows)
+    frame = feature_table(data.held.panel, data.outlook, opened.settings.max_feature_rows)
     path = opened.home.table(data.tenant.id, "features")
     shape = ",".join([*frame.columns, str(opened.settings.max_feature_rows), outlook_digest(data.outlook)])
-    version = of_tenant(fingerprints(data.panel).values(), shape)
+    version = of_tenant(fingerprints(data.held.panel).values(), shape)
     metadata = described("features", version, path, frame, ("product_id", "date", "quantity"))
     write_table(path, frame, metadata)
     missing = frame.isna().mean()
@@ -133,6 +134,7 @@ def features(context: dg.AssetExecutionContext, installation: InstallationResour
             origin=str(data.origin.date()),
             products=preview(products),
             demand_classes={str(k): int(v) for k, v in products["demand_class"].astype(str).value_counts().items()},
+            days_held_back=data.held.count,
             product_days={DayStatus(Status(k).name.lower()).value: int(v) for k, v in zip(status, days, strict=True)},
             **numbers({"missing_share": float(missing.mean())}),
         ),

@@ -187,6 +187,7 @@ def test_a_failing_check_names_its_products(
     found = checks[check]
     assert not found.passed
     assert found.severity is dg.AssetCheckSeverity.ERROR
+    assert (found.description or "").startswith(f"{product}: ")
     assert reason in (found.description or "")
     (record,) = found.metadata["faults"].records
     assert record.data["product"] == product

@@ -21,7 +21,7 @@ from pipeline.engine.tuning import Search, Tuned, joined, tune
 from pipeline.engine.tuning.choose import choose, surely_gained
 from pipeline.engine.tuning.folds import Folds
 from pipeline.engine.tuning.space import SPACE, searched
-from pipeline.engine.tuning.study import conduct
+from pipeline.engine.tuning.study import conduct, importance
 from pipeline.errors import ConfigurationError, EngineError
 from pipeline_tests.engine.builders import NAN, outlook_of, panel_of
 from pipeline_tests.engine.simulated import shop
@@ -270,6 +270,40 @@ def test_importances_are_shares() -> None:
     assert max(record.importance, key=lambda name: record.importance[name]) == "seasonality_mode"
     (record,) = found(panel, known).records.values()
     assert record.importance == {}
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        np.full(200, 9.0),
+        np.full(200, 1e9),
+        np.where(np.arange(200) == 190, 1e6, 5.0),
+        np.where(np.arange(200) < 165, NAN, 7.0 + np.arange(200) % 3),
+        np.where(np.arange(200) % 40 == 0, 1.0, 0.0),
+        np.where(np.arange(200) > 150, NAN, 20.0 + np.arange(200) % 7),
+        np.full(200, 9.0) + 1e-12 * (np.arange(200) % 2),
+    ],
+    ids=["constant", "huge", "spike", "thirty-five days", "rare", "long silent", "nearly constant"],
+)
+def test_odd_sales_are_searched_without_fault(units: Floats) -> None:
+    """Whatever one product sold, it is given settings within their limits, importances included."""
+    panel, known = panel_of(units), outlook_of(300)
+    tuned = found(panel, known, trials=dict.fromkeys(DemandClass, 6), importances=True)
+    for own in tuned.by_product.values():
+        assert all(SPACE[name].allows(value) for name, value in own.items())
+    forecast = FAMILIES["linear"].fit(panel, known, tuned.applied({"linear": Recipe()})["linear"])
+    assert np.isfinite(forecast.predict(panel, known, H)).all()
+
+
+def test_importances_of_errors_that_hardly_differ_are_none() -> None:
+    """Where all trials err alike but for rounding nothing mattered, and the search stands."""
+    import optuna
+
+    run = optuna.create_study()
+    space = {"x": optuna.distributions.FloatDistribution(1, 10, log=True)}
+    for number, value in enumerate([1.0, 1.0 + 2.3e-16, *[1.0] * 6]):
+        run.add_trial(optuna.trial.create_trial(params={"x": 1.0 + number}, distributions=space, value=value))
+    assert importance(run, run.trials, seed=0) == {}
 
 
 def test_large_classes_are_searched_on_a_part_and_chosen_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

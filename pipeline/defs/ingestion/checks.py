@@ -77,10 +77,16 @@ def evaluation(name: str, findings: Sequence[Finding]) -> dg.AssetCheckResult:
         check_name=name,
         passed=not findings,
         severity=dg.AssetCheckSeverity.ERROR if severe else dg.AssetCheckSeverity.WARN,
-        description=findings[0].reason if findings else None,
+        description=_headline(findings) if findings else None,
         metadata={
             "findings": sum(max(finding.more, 1) for finding in findings),
             "products": len({f.product_id for f in findings if f.product_id}) + sum(f.more for f in findings),
             **({"faults": dg.MetadataValue.table(rows)} if rows else {}),
         },
     )
+
+
+def _headline(findings: Sequence[Finding]) -> str:
+    """The first finding, with its product: what a command or an alert says of the check."""
+    product, reason = findings[0].product_id, findings[0].reason
+    return f"{product}: {reason}" if product else reason

@@ -24,7 +24,7 @@ from pipeline.engine.tuning.study import Search, Study, conduct
 from pipeline.errors import EngineError
 
 FILE = "settings.json"
-STUDY_PRODUCTS = 60
+STUDY_PRODUCTS = 24
 """Products of a class that its study runs on; more would cost more and tell little. Also how many are held at once."""
 
 

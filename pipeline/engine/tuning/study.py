@@ -26,6 +26,8 @@ BUDGETS: Mapping[DemandClass, int] = {
 SAMPLERS, PRUNERS = ("tpe", "random", "grid"), ("median", "hyperband", "none")
 FREE_TRIALS = 5
 """Trials that no pruner touches, so that it knows what is usual."""
+MENU = 8
+"""Settings that all products of the class choose from: the untuned ones and the best trials."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Search:
 class Study:
     """What one class's search found.
 
-    `menu` holds the settings of the finished trials, the untuned ones first, with those that were given by hand;
+    `menu` holds the untuned settings, then those of the best trials, with those that were given by hand;
     `losses` (settings, n, folds) their errors for the products that were searched on.
     """
 
@@ -101,7 +103,8 @@ def conduct(folds: Folds, demand_class: DemandClass, search: Search) -> Study:
     if names and left > 0:
         run.optimize(value, n_trials=left, timeout=search.seconds)
     done = [trial for trial in run.trials if trial.state is optuna.trial.TrialState.COMPLETE]
-    menu = [first, *(trial.params for trial in done if trial.params != first)]
+    best = sorted(done, key=lambda trial: trial.value or 0.0)
+    menu = [first, *(trial.params for trial in best if trial.params != first)][:MENU]
     losses = [_losses(folds, known, {**search.fixed, **one}, tuple(one.values())) for one in menu]
     return Study(
         _record(run, done, demand_class, search, len(folds.rows)),
@@ -165,7 +168,7 @@ def _record(
         folds=search.folds,
         products=products,
         best={**search.fixed, **(run.best_params if done else usual(searched(search.fixed)))},
-        importance=_importance(run, done, search.seed) if search.importances else {},
+        importance=importance(run, done, search.seed) if search.importances else {},
         trials=tuple(
             TrialRecord(number=one.number, state=one.state.name.lower(), value=one.value, parameters=one.params)
             for one in run.trials
@@ -173,12 +176,15 @@ def _record(
     )
 
 
-def _importance(run: optuna.Study, done: list[optuna.trial.FrozenTrial], seed: int) -> dict[str, float]:
-    """Share of each setting in how the trials' errors vary (fANOVA; Hutter, Hoos and Leyton-Brown 2014)."""
+def importance(run: optuna.Study, done: list[optuna.trial.FrozenTrial], seed: int) -> dict[str, float]:
+    """Return the share of each setting in how the errors vary (fANOVA; Hutter, Hoos and Leyton-Brown 2014), or none."""
     import optuna
 
     if len(done) < FREE_TRIALS or len({one.value for one in done}) < 2:
         return {}
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed % 2**32)
-    found = optuna.importance.get_param_importances(run, evaluator=evaluator)
+    try:
+        found = optuna.importance.get_param_importances(run, evaluator=evaluator)
+    except RuntimeError:  # The errors hardly differ: nothing mattered.
+        return {}
     return {name: min(max(float(share), 0.0), 1.0) for name, share in found.items()}

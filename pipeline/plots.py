@@ -133,7 +133,7 @@ def bar_plot(rows: Sequence[tuple[str, float, float]], *, title: str = "", perce
 
 
 def trials_plot(searches: Sequence[tuple[str, Sequence[float]]], *, title: str = "Searches") -> str:
-    """Return a 480 x 220 SVG of searches: each trial as a dot, and the best so far as a line, by trial number.
+    """Return a 500 x 220 SVG of searches: each trial as a dot, and the best so far as a line, by trial number.
 
     Args:
         searches: name and error of each trial in order, relative to the untuned settings; NaN: not finished.
@@ -151,14 +151,15 @@ def trials_plot(searches: Sequence[tuple[str, Sequence[float]]], *, title: str =
     marks = (low, (low + high) / 2, high)
     parts += [_text(40, (place(0, value)[1] or 0) + 4, f"{value:.2f}", anchor="end") for value in marks]
     parts += [_text(46, 214, "trial 1"), _text(376, 214, str(length), anchor="end")]
-    for (name, values), colour in zip(searches, SEARCHES, strict=False):
+    for row, ((name, values), colour) in enumerate(zip(searches, SEARCHES, strict=False)):
         best = np.fmin.accumulate(np.array([*values], float)) if len(values) else np.array([])
         parts.append(_path([place(*one) for one in enumerate(best)], "s", colour, 1.8))
         dots = "".join(f"M{_n(x)} {_n(y)}h0" for x, y in map(place, range(len(values)), values) if y is not None)
         parts.append(_stroked([dots] if dots else [], "d", colour, 3.5))
-        if best.size and (end := place(len(best) - 1, float(best[-1]))[1]) is not None:
-            parts.append(_text(384, end + 4, f"{name} {best[-1]:.3f}"))
-    return _svg(480, 220, title, parts)
+        told = f" {best[-1]:.3f}" if best.size and math.isfinite(best[-1]) else ""
+        parts.append(_stroked([f"M386 {46 + 18 * row}h10"], "k", colour, 2.4))
+        parts.append(_text(400, 50 + 18 * row, _shorten(name, 13) + told, size=11))
+    return _svg(500, 220, title, parts)
 
 
 def as_markdown_image(svg: str, alt: str) -> str:

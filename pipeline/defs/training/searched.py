@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from contracts import TuningRecord
 from pipeline.engine.tuning import Tuned
 from pipeline.plots import as_markdown_image, trials_plot
 
@@ -18,17 +19,21 @@ def search_metadata(tuned: Tuned) -> dict[str, Any]:
         return {}
     rows = ["| class | trials | best error | best settings | what mattered |", "|---|---|---|---|---|"]
     for one in records:
-        best = min((f"{trial.value:.3f}" for trial in one.trials if trial.value is not None), default="")
+        best = min((f"{value:.3f}" for value in _finished(one) if math.isfinite(value)), default="")
         settings = ", ".join(f"{name} {_short(value)}" for name, value in sorted(one.best.items()))
         mattered = ", ".join(f"{name} {share:.0%}" for name, share in one.importance.items() if share >= 0.01)
         rows.append(f"| {one.demand_class} | {len(one.trials)} | {best} | {settings} | {mattered} |")
-    lines = [
-        (str(one.demand_class), [math.nan if t.state != "complete" else t.value or math.nan for t in one.trials])
-        for one in records
-    ]
-    plot = as_markdown_image(trials_plot(lines, title="Error by trial, of the untuned settings'"), "trials")
+    lines = [(str(one.demand_class), _finished(one)) for one in records]
+    plot = as_markdown_image(trials_plot(lines, title="Error by trial, relative to untuned"), "trials")
     told = "Errors are relative to the untuned settings', told with caution: 1 is as good as untuned."
     return {"search": dg.MetadataValue.md("\n".join([*rows, "", told, "", plot]))}
+
+
+def _finished(record: TuningRecord) -> list[float]:
+    """The error of each trial in order; NaN where it was given up: half-way, errors are of fewer origins."""
+    return [
+        trial.value if trial.value is not None and trial.state == "complete" else math.nan for trial in record.trials
+    ]
 
 
 def _short(value: object) -> str:

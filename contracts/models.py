@@ -55,8 +55,8 @@ class TrialRecord(Contract):
     """One trial of a search."""
 
     number: Count
-    state: str = Field(description="complete, pruned (given up half-way) or running (its process ended).")
-    value: float | None = Field(None, description="Error relative to the untuned settings; None unless it was told.")
+    state: str = Field(description="complete, pruned (given up half-way), fail or running (its process ended).")
+    value: float | None = Field(None, description="Error relative to the untuned settings; None unless it is complete.")
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -16,8 +16,9 @@ import pandas as pd
 from contracts import DemandClass, IntervalBand, Metrics
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.combination import EQUAL, Weights, combine, learn
-from pipeline.engine.demand import RECENT_DAYS, understand
+from pipeline.engine.demand import RECENT_DAYS, Demand, understand
 from pipeline.engine.families import FAMILIES, FAULTS, Recipe
+from pipeline.engine.faults import borne
 from pipeline.engine.intervals import LEVELS, calibrate, product_scale, quantiles, spread
 from pipeline.engine.metrics import measure, scaled_errors, seasonal_scales
 from pipeline.engine.observe import Ledgered, observe
@@ -112,10 +113,8 @@ def at_origin(task: Task) -> OriginForecasts:
     demand = understand(panel)
     closed = closed_ahead(panel, task.outlook, task.horizon)
     restricted = demand.zero_share > task.max_zero_share
-    if task.search is not None:
-        tuned = tune(panel, demand, task.outlook, task.horizon, task.search)
-        task = replace(task, recipes=tuned.applied(task.recipes))
-    forecasts, faults = {}, {}
+    task, faults = _tuned(task, panel, demand)
+    forecasts = {}
     for name in task.families:
         able = np.ones(len(panel.products), bool) if FAMILIES[name].intermittent else ~restricted
         made, failed = forecast_with(name, panel, able, task)
@@ -137,6 +136,18 @@ def at_origin(task: Task) -> OriginForecasts:
     )
 
 
+def _tuned(task: Task, panel: Panel, demand: Demand) -> tuple[Task, dict[tuple[str, str], str]]:
+    """The task with the settings that a search finds, and its fault; without one the untuned settings stay."""
+    if task.search is None:
+        return task, {}
+    try:
+        found = tune(panel, demand, task.outlook, task.horizon, task.search)
+    except FAULTS as error:
+        text = f"untuned: {type(error).__name__}: {error}"
+        return task, {(product, "tuning"): text for product in panel.products}
+    return replace(task, recipes=found.applied(task.recipes)), {}
+
+
 def forecast_with(name: str, panel: Panel, able: Bools, task: Task) -> tuple[Floats, dict[tuple[str, str], str]]:
     """Return (n, h) units of one family, and its faults; a failing product gets a NaN row and harms no other."""
     made = np.full((len(panel.products), task.horizon), np.nan)
@@ -145,7 +156,7 @@ def forecast_with(name: str, panel: Panel, able: Bools, task: Task) -> tuple[Flo
         return made, {}
     try:
         made[rows] = _fit_and_predict(name, panel.take(rows), task)
-    except FAULTS as error:
+    except borne(name) as error:
         if len(rows) == 1 or FAMILIES[name].scope == "tenant":
             return made, {(panel.products[row], name): f"{type(error).__name__}: {error}" for row in rows}
         return _one_by_one(name, panel, rows, task)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from contracts import PartKind
 from pipeline.engine.families.base import Explains, Fitted
+from pipeline.engine.faults import borne
 from pipeline.engine.panel import Outlook, Panel
 from pipeline.engine.parts import Part, Parts
 
@@ -11,7 +14,7 @@ from pipeline.engine.parts import Part, Parts
 def explain(family: str, fitted: Fitted, history: Panel, outlook: Outlook, horizon: int) -> Parts:
     """Return the parts of a fitted family's forecast, each (n, horizon) units, together what it predicts.
 
-    A family that cannot tell why is one part of its own.
+    A family that cannot tell why, or fails to, is one part of its own.
 
     Args:
         family: its name.
@@ -21,5 +24,6 @@ def explain(family: str, fitted: Fitted, history: Panel, outlook: Outlook, horiz
         horizon: days ahead.
     """
     if isinstance(fitted, Explains):
-        return fitted.explain(history, outlook, horizon)
+        with suppress(*borne(family)):  # A forecast that cannot be explained is still a forecast.
+            return fitted.explain(history, outlook, horizon)
     return {Part(PartKind.FAMILY, family): fitted.predict(history, outlook, horizon)}

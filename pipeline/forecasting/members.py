@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from contracts import Member, ModelManifest
 from pipeline.compute import map_unordered
 from pipeline.engine.explain import explain
-from pipeline.engine.families import FAMILIES, FAULTS, Scope
+from pipeline.engine.families import FAMILIES, Scope
+from pipeline.engine.faults import borne
 from pipeline.engine.panel import Floats, Outlook, Panel
 from pipeline.engine.parts import Parts
 from pipeline.errors import EngineError, PipelineError
@@ -54,7 +55,7 @@ def predict(task: PredictTask) -> tuple[dict[str, Floats], dict[str, str]]:
             made[product] = family.from_files(task.files[row]).predict(
                 alone, task.outlook.take([product]), task.horizon
             )[0]
-        except FAULTS as error:
+        except borne(task.family) as error:
             faults[product] = f"{task.family}: {type(error).__name__}: {error}"
     return made, faults
 

@@ -51,6 +51,11 @@ def open_engine(settings: Settings) -> Engine:
     )
 
 
+def with_driver(url: URL) -> URL:
+    """Return the URL with the driver that is installed for PostgreSQL; SQLAlchemy 2.1 would look for another."""
+    return url.set(drivername="postgresql+psycopg2") if url.drivername in {"postgresql", "postgres"} else url
+
+
 def writer(engine: Engine) -> Engine:
     """Return the same engine for transactions that write.
 
@@ -119,8 +124,7 @@ def _url(settings: Settings) -> URL:
         url = make_url(settings.database_url)
     except ArgumentError as error:
         raise ConfigurationError("DATABASE_URL is not a URL such as postgresql://user@host:5432/name") from error
-    if url.drivername in {"postgresql", "postgres"}:  # SQLAlchemy 2.1 would look for psycopg 3.
-        return url.set(drivername="postgresql+psycopg2")
+    url = with_driver(url)
     if url.get_backend_name() == "postgresql" or (url.get_backend_name() == "sqlite" and url.database):
         return url
     raise ConfigurationError(

@@ -141,14 +141,15 @@ def _task(data: TenantData, origin: pd.Timestamp, settings: Settings) -> Task:
     )
 
 
-def outlook_digest(outlook: Outlook) -> str:
-    """Return the SHA-256 of all that is known by date."""
+def outlook_digest(outlook: Outlook, until: pd.Timestamp | None = None) -> str:
+    """Return the SHA-256 of all that is known by date, up to a day if one is given."""
+    days = None if until is None else int(outlook.dates.searchsorted(until, side="right"))
     digest = hashlib.sha256(str(outlook.dates[0]).encode())
     closed = {} if outlook.closed is None else {"": outlook.closed}
     for group in (outlook.holidays, outlook.covariates, outlook.by_product, closed):
         for name, values in group.items():
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(values).tobytes())
+            digest.update(np.ascontiguousarray(values[..., :days]).tobytes())
     return digest.hexdigest()
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from pipeline.engine.evaluate import OriginForecasts, Task, at_origin
 from pipeline.engine.explain import explain
-from pipeline.engine.families import FAMILIES, FAULTS, Recipe
+from pipeline.engine.families import FAMILIES, Recipe
+from pipeline.engine.faults import borne
 from pipeline.engine.panel import Floats, Outlook, Panel
 from pipeline.engine.parts import Parts, total
 from pipeline.engine.tuning import Tuned
@@ -112,6 +113,6 @@ def fit_product(task: ProductTask) -> Fits:
                 raise FamilyError(f"the forecast of {task.product!r} is not finite")
             forecasts[name], files[name] = ahead, fitted.to_files()
             parts[name] = {part: units[:, :EXPLAINED_DAYS] for part, units in told.items()}
-        except FAULTS as error:
+        except borne(name) as error:
             faults[name] = f"{type(error).__name__}: {error}"
     return Fits(files, forecasts, parts, faults, time.perf_counter() - started)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from contracts import ArtefactRef, LedgerRow, ModelManifest, Outcome, PlanRow
+from contracts import ArtefactRef, DemandClass, LedgerRow, ModelManifest, Outcome, PlanRow
 from pipeline.compute import Outcome as TaskOutcome
 from pipeline.compute import map_unordered
 from pipeline.engine.closing import closed_ahead
@@ -106,6 +106,7 @@ class Trainer:
     _pooled: dict[str, Pooled] = field(default_factory=dict)
     _lost: list[str] = field(default_factory=list)
     _notes: list[str] = field(default_factory=list)
+    _untuned: Mapping[DemandClass, tuple[str, ...]] = field(default_factory=dict)
     _pooled_key: str = ""
 
     def train(self, plan: Sequence[PlanRow]) -> Iterator[Done]:
@@ -135,6 +136,8 @@ class Trainer:
         for prepared in self._mapped(prepare, shared):
             self._take(prepared, origins, searches)
         self.evaluation, self.tuned = origins.evaluation(), searches.tuned
+        self._notes += searches.notes
+        self._untuned = {one: searches.lost(one) for one in DemandClass}
         fitted = self._mapped(fit_product, self._product_tasks(due))
         for done, outcome in enumerate(fitted, start=1):
             yield self._finish(due[outcome.task.product], outcome)
@@ -151,8 +154,7 @@ class Trainer:
         elif isinstance(outcome.task, SearchTask) and isinstance(outcome.value, Tuned):
             searches.keep(outcome.task, outcome.value, outcome.seconds)
         elif isinstance(outcome.task, SearchTask):
-            fault = f"{type(outcome.error).__name__}: {outcome.error}"
-            self._notes.append(f"the search for {outcome.task.demand_class} products was lost, untuned: {fault}")
+            searches.lose(outcome.task, outcome.error)
         elif isinstance(outcome.value, OriginForecasts):
             origins.add(outcome.value)
             self.progress(EVALUATING, *origins.progress)
@@ -239,7 +241,7 @@ class Trainer:
             if not files and not row.restricted:
                 raise EngineError(f"no family could be fitted: {'; '.join([*fits.faults.values(), *self._lost])}")
             seconds = outcome.seconds + time.perf_counter() - started
-            made = self._makes.make(row, Stored(files, fits.faults, (*self._lost, *self._notes)), seconds)
+            made = self._makes.make(row, Stored(files, fits.faults, (*self._lost, *self._notes_on(row))), seconds)
             ledger = self._ledger(row, Outcome.TRAINED, self._trained_reason(row, fits), seconds=seconds)
             manifest = self.registry.register(made, ledger)
         except (PipelineError, OSError) as error:
@@ -253,7 +255,12 @@ class Trainer:
         """Why it was trained, and what it had to do without."""
         lost = () if row.restricted else self._lost
         without = [*(f"{name}: {fault}" for name, fault in sorted(fits.faults.items())), *lost]
-        return "; ".join([row.reason, *(f"without {one}" for one in without), *self._notes])
+        return "; ".join([row.reason, *(f"without {one}" for one in without), *self._notes_on(row)])
+
+    def _notes_on(self, row: PlanRow) -> tuple[str, ...]:
+        """What the whole training, or the product's demand class, had to do without."""
+        demand_class = self.data.demand.classes[self.data.panel.row[row.product_id]]
+        return (*self._notes, *self._untuned.get(demand_class, ()))
 
     def _ahead(self, manifest: ModelManifest, forecasts: Mapping[str, Floats]) -> tuple[Floats | None, Floats | None]:
         """The model's own forecast from its origin, to be looked at: (h,) mean and (levels, h) quantiles."""

@@ -23,7 +23,7 @@ def record(*values: tuple[str, float | None]) -> TuningRecord:
 
 def test_a_search_is_told() -> None:
     """The table names class, trials, best error, settings and what mattered; a trial given up is no best error."""
-    tuned = Tuned({}, {DemandClass.HIGH: record(("complete", 1.0), ("pruned", 0.2), ("complete", 0.91))})
+    tuned = Tuned({}, {DemandClass.HIGH: record(("complete", 1.0), ("pruned", None), ("complete", 0.91))})
     text = search_metadata(tuned)["search"].value
     assert (
         "| high | 3 | 0.910 | holidays_prior_scale 0.25, seasonality_mode multiplicative | seasonality_mode 90% |"

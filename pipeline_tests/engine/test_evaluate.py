@@ -12,12 +12,13 @@ import pytest
 from contracts import DemandClass, Metrics
 from pipeline.engine.combination import EQUAL, NAIVE
 from pipeline.engine.evaluate import OriginForecasts, Task, among, at_origin, bands_of, nested, score, table
-from pipeline.engine.families import FAMILIES, Fitted, Recipe, Scope
+from pipeline.engine.families import FAMILIES, FOREIGN, Fitted, Recipe, Scope
 from pipeline.engine.families.seasonal_naive import FittedSeasonalNaive, SeasonalNaive
 from pipeline.engine.intervals import FALLBACK, LEVELS, spread
 from pipeline.engine.metrics import measure
 from pipeline.engine.observe import lay_out
 from pipeline.engine.panel import Outlook, Panel
+from pipeline.engine.tuning import Search
 from pipeline.errors import FamilyError
 from pipeline_tests.engine.builders import MONDAY, NAN, days, demand, on, outlook_of, sold_daily
 
@@ -149,6 +150,31 @@ ERRORS = [
 ]
 
 
+def test_a_fault_of_the_search_costs_no_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the search at an origin fails the forecasts are those of the untuned settings, and each product says so."""
+
+    def fails(*_given: object) -> None:
+        raise ValueError("no search")
+
+    units = demand(LENGTH)
+    untuned = at_origin(task_of(units, families=FAST))
+    monkeypatch.setattr("pipeline.engine.evaluate.tune", fails)
+    one = at_origin(replace(task_of(units, families=FAST), search=Search()))
+    np.testing.assert_array_equal(one.combined, untuned.combined)
+    assert one.faults == {(product, "tuning"): "untuned: ValueError: no search" for product in one.products}
+
+
+def test_the_search_at_an_origin_sees_nothing_later() -> None:
+    """Whatever is sold after the origin, its tuned forecasts stay as they are."""
+    units = demand(LENGTH)
+    later = units.copy()
+    later[:, -HORIZON:] *= 9
+    search = Search(dict.fromkeys(DemandClass, 6))
+    made = [at_origin(replace(task_of(one, families=FAST), search=search)) for one in (units, later)]
+    for name in FAST:
+        np.testing.assert_array_equal(made[0].families[name], made[1].families[name])
+
+
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_a_fault_of_one_product_stays_its_own(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """A family that fails on one product gives it a NaN row and a fault that says why; the others keep theirs."""
@@ -173,6 +199,14 @@ def test_an_error_that_nobody_foresaw_is_raised(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(FAMILIES, "fragile", Fragile(AttributeError("a typing mistake")))
     with pytest.raises(AttributeError, match="a typing mistake"):
         at_origin(task_of(demand(LENGTH), families=(*FAST, "fragile")))
+
+
+def test_a_family_from_elsewhere_may_make_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a family that is not ours raises costs the one product that family, and nothing more."""
+    monkeypatch.setitem(FAMILIES, "fragile", Fragile(AttributeError("their typing mistake")))
+    monkeypatch.setitem(FOREIGN, "fragile", "their-families 1.0")
+    one = at_origin(task_of(demand(LENGTH), families=(*FAST, "fragile")))
+    assert one.faults == {("p1", "fragile"): "AttributeError: their typing mistake"}
 
 
 def test_products_that_hardly_sell_get_the_naive_alone() -> None:

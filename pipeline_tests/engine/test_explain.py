@@ -18,7 +18,18 @@ from pipeline.engine.families.base import Explains
 from pipeline.engine.families.trees_explained import PART_OF, in_units
 from pipeline.engine.features import CONTEXTUAL, STATIC, TEMPORAL
 from pipeline.engine.panel import Floats, Outlook, Panel
-from pipeline.engine.parts import CLOSED, LEVEL, NOT_BELOW_ZERO, WEEKDAY, Part, combined, gathered, stacked, total
+from pipeline.engine.parts import (
+    CLOSED,
+    LEVEL,
+    NOT_BELOW_ZERO,
+    WEEKDAY,
+    Part,
+    Parts,
+    combined,
+    gathered,
+    stacked,
+    total,
+)
 from pipeline_tests.engine import simulated
 from pipeline_tests.engine.builders import NAN, outlook_of, panel_of
 from pipeline_tests.engine.conformance import LEAD, LENGTH, history, outlook
@@ -95,6 +106,22 @@ def test_a_family_that_cannot_tell_is_one_part() -> None:
     """The forecast of a family without the capability is one part with its name."""
     ((part, units),) = explain("mute", Silent(), history(), outlook(), 3).items()
     assert part == Part(PartKind.FAMILY, "mute")
+    np.testing.assert_array_equal(units, [[0, 1, 2], [0, 1, 2]])
+
+
+class Stumbling(Silent):
+    """A fit that fails to tell why."""
+
+    def explain(self, history: Panel, outlook: Outlook, horizon: int) -> Parts:
+        """Fail."""
+        del history, outlook, horizon
+        raise ValueError("no price")
+
+
+def test_an_explanation_that_fails_costs_no_forecast() -> None:
+    """A family that stumbles over its own parts is one part with its name, too."""
+    ((part, units),) = explain("stumbling", Stumbling(), history(), outlook(), 3).items()
+    assert part == Part(PartKind.FAMILY, "stumbling")
     np.testing.assert_array_equal(units, [[0, 1, 2], [0, 1, 2]])
 
 

@@ -18,7 +18,7 @@ from pipeline.engine.families.design import DEFAULTS, lay_design
 from pipeline.engine.families.linear import alternate, mean
 from pipeline.engine.panel import Floats, Outlook, Panel
 from pipeline.engine.tuning import Search, Tuned, joined, tune
-from pipeline.engine.tuning.choose import choose, surely_gained
+from pipeline.engine.tuning.choose import choose, pooled, surely_gained
 from pipeline.engine.tuning.folds import Folds
 from pipeline.engine.tuning.space import SPACE, searched
 from pipeline.engine.tuning.study import conduct, importance
@@ -219,7 +219,7 @@ def test_all_given_by_hand_leaves_no_search() -> None:
     fixed = {name: DEFAULTS[name] for name in SPACE}
     tuned = found(panel, known, fixed=fixed)
     (record,) = tuned.records.values()
-    assert [one for one in record.trials if one.state == "complete"] == []
+    assert record.trials == ()
     assert all(own == fixed for own in tuned.by_product.values())
 
 
@@ -248,6 +248,7 @@ def test_a_stored_study_is_resumed(tmp_path: Path) -> None:
         search = Search(dict.fromkeys(DemandClass, budget), folds=3, storage=place, study="shop")
         record = conduct(folds, DemandClass.HIGH, search).record
         assert [one.number for one in record.trials] == list(range(budget))
+    assert len({str(one.parameters) for one in record.trials}) == 10
     stored = optuna.load_study(study_name="shop high", storage=place)
     assert [trial.params for trial in stored.trials] == [one.parameters for one in record.trials]
 
@@ -368,7 +369,26 @@ def test_a_product_without_errors_takes_its_classs_best() -> None:
     losses = np.full((3, 2, 4), 10.0)
     losses[2, 0] = 7.0
     losses[:, 1] = NAN
-    assert choose(losses, np.nansum(losses, axis=1)).tolist() == [2, 2]
+    assert choose(losses, pooled(losses)).tolist() == [2, 2]
+
+
+def test_one_inner_origin_is_no_evidence_for_a_gain() -> None:
+    """A product with a single inner origin departs for no gain of its own, and its loss keeps it from its class."""
+    losses = np.full((2, 3, 4), 10.0)
+    losses[1, 0] = 9.9
+    losses[:, 1:, 1:] = NAN
+    losses[1, 1, 0], losses[1, 2, 0] = 5.0, 20.0
+    assert surely_gained(losses)[1, 1:].tolist() == [0.0, -1.0]
+    assert choose(losses, pooled(losses[:, :1])).tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("known", [2, 3, 4])
+def test_inner_origins_without_any_product_count_for_nothing(known: int) -> None:
+    """An even gain is the same whether or not there are further origins that nobody was old enough for."""
+    losses = np.full((2, 2, 4), 10.0)
+    losses[1] = 9.0
+    losses[..., known:] = NAN
+    assert surely_gained(pooled(losses))[1] == pytest.approx(0.1)
 
 
 def test_own_evidence_outweighs_the_class() -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import select
 
 from contracts import DemandClass, ModelManifest, Outcome
+from pipeline.engine.demand import Demand
+from pipeline.engine.panel import Panel
+from pipeline.engine.tuning import Tuned
 from pipeline.engine.tuning.space import SPACE
 from pipeline.errors import EngineError
 from pipeline.registry.tables import TenantModel
 from pipeline.training.searches import Searches
+from pipeline_tests.registry.conftest import empty_postgres  # noqa: F401 - a fixture
 from pipeline_tests.training.shop import LENGTH, TRAINABLE, Shop, sales_of
 
 
@@ -133,7 +138,7 @@ def test_a_lost_search_costs_no_model(fresh: Shop, monkeypatch: pytest.MonkeyPat
     trained = [one for one in done if one.ledger.outcome is Outcome.TRAINED]
     assert {one.ledger.product_id for one in trained} == set(TRAINABLE)
     for one in trained:
-        assert "products was lost, untuned: EngineError: no search today" in one.ledger.reason
+        assert "products was lost: EngineError: no search today" in one.ledger.reason
         assert one.manifest is not None
         assert one.manifest.tuning is None
         assert any("no search today" in note for note in one.manifest.notes)
@@ -157,13 +162,67 @@ def test_trials_are_exported_and_resumed(fresh: Shop) -> None:
     assert [one.params for one in stored] == [one.parameters for one in baguette.tuning.trials]
 
 
-def test_an_unreachable_database_costs_no_model(fresh: Shop) -> None:
-    """Trials that cannot be kept are a lost search, told without the password."""
-    fresh.configure(tuning_storage="postgresql://someone:geheim@127.0.0.1:9/none")
+@pytest.mark.parametrize(
+    ("place", "fault"),
+    [
+        ("postgresql://someone:geheim@127.0.0.1:9/none", "OperationalError"),
+        ("postgresql://someone:half@geheim@127.0.0.1:9/none", "OperationalError"),
+        ("postgresql://someone:half:geheim", "ValueError"),
+        ("no place", "ArgumentError"),
+    ],
+)
+def test_a_database_that_cannot_be_used_costs_no_search(fresh: Shop, place: str, fault: str) -> None:
+    """The search is made in memory, and the ledger says so without a word of the login."""
+    fresh.configure(tuning_storage=place)
     done, _ = fresh.train()
     reasons = [one.ledger.reason for one in done if one.ledger.outcome is Outcome.TRAINED]
     assert len(reasons) == len(TRAINABLE)
-    assert all("was lost, untuned" in reason and "geheim" not in reason for reason in reasons)
+    note = f"trials are not kept: the database of TUNING_STORAGE cannot be used ({fault})"
+    assert all(note in reason and "geheim" not in reason for reason in reasons)
+    assert all(one.tuning is not None for one in manifests(fresh).values())
+
+
+def test_postgresql_keeps_trials(fresh: Shop, empty_postgres: str) -> None:  # noqa: F811 - the fixture above
+    """A plain PostgreSQL URL is enough, as for the registry."""
+    import optuna
+
+    fresh.configure(tuning_storage=empty_postgres)
+    fresh.train()
+    assert not any("not kept" in note for one in manifests(fresh).values() for note in one.notes)
+    place = empty_postgres.replace("postgresql://", "postgresql+psycopg2://")
+    assert {one.study_name.split()[0] for one in optuna.get_all_study_summaries(place)} == {"bakery"}
+
+
+def test_a_search_that_cannot_be_stored_is_still_used(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk costs the next training its reuse, not this one its settings."""
+
+    def full(*_given: object, **_more: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(type(fresh.installation.registry), "save_tenant_model", full)
+    monkeypatch.setattr("pipeline.training.trainer.Trainer._pooled_tasks", lambda *_given: [])
+    done, _ = fresh.train()
+    trained = [one for one in done if one.ledger.outcome is Outcome.TRAINED]
+    assert trained
+    assert all("was not kept: no space left" in one.ledger.reason for one in trained)
+    assert all(one.manifest is not None and one.manifest.tuning is not None for one in trained)
+
+
+def test_a_lost_search_is_told_to_its_products_alone(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products of other classes are tuned, and nothing is said of a loss."""
+    from pipeline.engine.tuning import tune
+
+    def fails(panel: Panel, demand: Demand, *rest: Any) -> Tuned:
+        if DemandClass.HIGH in demand.classes:
+            raise EngineError("no search today")
+        return tune(panel, demand, *rest)
+
+    monkeypatch.setattr("pipeline.training.searches.tune", fails)
+    done, _ = fresh.train()
+    told = {one.manifest.demand_class: "was lost" in one.ledger.reason for one in done if one.manifest is not None}
+    assert told.pop(DemandClass.HIGH)
+    assert told
+    assert not any(told.values())
 
 
 def test_a_product_that_no_search_has_seen_takes_its_classs_best(trained: Shop) -> None:

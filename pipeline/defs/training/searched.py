@@ -30,10 +30,8 @@ def search_metadata(tuned: Tuned) -> dict[str, Any]:
 
 
 def _finished(record: TuningRecord) -> list[float]:
-    """The error of each trial in order; NaN where it was given up: half-way, errors are of fewer origins."""
-    return [
-        trial.value if trial.value is not None and trial.state == "complete" else math.nan for trial in record.trials
-    ]
+    """The error of each trial in order; NaN where it was given up."""
+    return [math.nan if trial.value is None else trial.value for trial in record.trials]
 
 
 def _short(value: object) -> str:

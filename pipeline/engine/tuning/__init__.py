@@ -17,7 +17,7 @@ from contracts import DemandClass, TuningRecord
 from pipeline.engine.demand import Demand
 from pipeline.engine.families.base import Recipe
 from pipeline.engine.panel import Ints, Outlook, Panel
-from pipeline.engine.tuning.choose import choose
+from pipeline.engine.tuning.choose import choose, pooled
 from pipeline.engine.tuning.folds import Folds
 from pipeline.engine.tuning.space import TUNED_FAMILIES
 from pipeline.engine.tuning.study import Search, Study, conduct
@@ -106,13 +106,13 @@ class _Known:
         if not folds.rows:
             return Tuned()
         found = conduct(folds, demand_class, search)
-        pooled = np.nansum(found.losses, axis=1)
-        places = dict(zip(folds.rows, choose(found.losses, pooled), strict=True))
+        shared = pooled(found.losses)
+        places = dict(zip(folds.rows, choose(found.losses, shared), strict=True))
         others = np.setdiff1d(rows, picked)
         for some in np.array_split(others, -(-len(others) // STUDY_PRODUCTS)) if others.size else ():
             more = self._folds(some, search)
             losses = np.array([[more.losses(one, fold) for fold in range(more.count)] for one in found.menu])
-            places |= dict(zip(more.rows, choose(losses.transpose(0, 2, 1), pooled), strict=True))
+            places |= dict(zip(more.rows, choose(losses.transpose(0, 2, 1), shared), strict=True))
         return Tuned(
             {self.panel.products[row]: found.menu[place] for row, place in places.items()},
             {demand_class: found.record},

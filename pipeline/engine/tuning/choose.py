@@ -24,13 +24,25 @@ def surely_gained(losses: Floats) -> Floats:
     """
     error = np.nansum(losses[0], axis=-1)[..., None]
     gain = (losses[0] - losses) / np.where(error > 0, error, 1.0)
-    known = np.maximum(np.isfinite(gain).sum(axis=-1), 1)
+    known = np.isfinite(gain).sum(axis=-1)
     total = np.nansum(gain, axis=-1)
-    varied = np.nansum((gain - (total / known)[..., None]) ** 2, axis=-1) / known
-    return np.asarray(total - CAUTION * np.sqrt(varied * known))
+    apart = np.nansum((gain - (total / np.maximum(known, 1))[..., None]) ** 2, axis=-1)
+    deviation = np.sqrt(known * apart / np.maximum(known - 1, 1))
+    # What one origin gained may be luck, and nothing says how much of it: it counts for nothing. What it lost does.
+    return np.asarray(np.where(known > 1, total - CAUTION * deviation, np.minimum(total, 0.0)))
 
 
-def choose(losses: Floats, pooled: Floats) -> Ints:
+def pooled(losses: Floats) -> Floats:
+    """Return (settings, folds) errors of all products together; NaN where every product was too young.
+
+    Args:
+        losses: (settings, n, folds) errors.
+    """
+    judged = np.isfinite(losses).any(axis=1)
+    return np.asarray(np.where(judged, np.nansum(losses, axis=1), np.nan))
+
+
+def choose(losses: Floats, of_class: Floats) -> Ints:
     """Return (n,) the place on the menu of each product's settings.
 
     What a setting gained for the product is averaged with what it gained for its class, in proportion to the product's
@@ -39,8 +51,8 @@ def choose(losses: Floats, pooled: Floats) -> Ints:
 
     Args:
         losses: (settings, n, folds) errors, the untuned settings first; NaN where a product was too young.
-        pooled: (settings, folds) error of the class.
+        of_class: (settings, folds) error of the class.
     """
     known = np.isfinite(losses).all(axis=0).sum(axis=1)
-    shared = surely_gained(pooled)[:, None]
+    shared = surely_gained(of_class)[:, None]
     return np.asarray(((known * surely_gained(losses) + CLASS_FOLDS * shared) / (known + CLASS_FOLDS)).argmax(axis=0))

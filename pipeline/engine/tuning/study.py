@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from contracts import DemandClass, TrialRecord, TuningRecord
 from pipeline.engine.panel import Floats
-from pipeline.engine.tuning.choose import surely_gained
+from pipeline.engine.tuning.choose import pooled, surely_gained
 from pipeline.engine.tuning.folds import Folds
 from pipeline.engine.tuning.space import searched, usual
 
@@ -97,7 +97,9 @@ def conduct(folds: Folds, demand_class: DemandClass, search: Search) -> Study:
     untuned = [folds.losses({**search.fixed, **first}, fold) for fold in range(folds.count)]
     known[tuple(first.values())] = untuned
     run = _created(search, demand_class)
-    if not run.trials:
+    if run.trials:  # Resumed: the same seed would draw the same trials again.
+        run.sampler = _sampler(replace(search, seed=search.seed + len(run.trials)))
+    if names and not run.trials:
         run.enqueue_trial(first)
     left = search.trials[demand_class] - sum(trial.state.is_finished() for trial in run.trials)
     if names and left > 0:
@@ -115,8 +117,8 @@ def conduct(folds: Folds, demand_class: DemandClass, search: Search) -> Study:
 
 def _error(steps: list[Floats], untuned: list[Floats]) -> float:
     """Pooled error over the folds so far, relative to the untuned settings', told with caution: small is good."""
-    pooled = np.array([[np.nansum(fold) for fold in part[: len(steps)]] for part in (untuned, steps)])
-    return float(1 - surely_gained(pooled)[1])
+    losses = np.array([untuned[: len(steps)], steps])
+    return float(1 - surely_gained(pooled(losses.transpose(0, 2, 1)))[1])
 
 
 def _losses(
@@ -169,11 +171,15 @@ def _record(
         products=products,
         best={**search.fixed, **(run.best_params if done else usual(searched(search.fixed)))},
         importance=importance(run, done, search.seed) if search.importances else {},
-        trials=tuple(
-            TrialRecord(number=one.number, state=one.state.name.lower(), value=one.value, parameters=one.params)
-            for one in run.trials
-        ),
+        trials=tuple(_told(one) for one in run.trials),
     )
+
+
+def _told(trial: optuna.trial.FrozenTrial) -> TrialRecord:
+    """A trial as it is kept; one that was given up has errors of fewer inner origins, which compare with nothing."""
+    state = trial.state.name.lower()
+    value = trial.value if state == "complete" else None
+    return TrialRecord(number=trial.number, state=state, value=value, parameters=trial.params)
 
 
 def importance(run: optuna.Study, done: list[optuna.trial.FrozenTrial], seed: int) -> dict[str, float]:
@@ -185,6 +191,6 @@ def importance(run: optuna.Study, done: list[optuna.trial.FrozenTrial], seed: in
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed % 2**32)
     try:
         found = optuna.importance.get_param_importances(run, evaluator=evaluator)
-    except RuntimeError:  # The errors hardly differ: nothing mattered.
+    except (RuntimeError, ValueError):  # The errors hardly differ: nothing mattered.
         return {}
     return {name: min(max(float(share), 0.0), 1.0) for name, share in found.items()}

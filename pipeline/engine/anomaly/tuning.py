@@ -79,15 +79,16 @@ def tune(panel: Panel, outlook: Outlook, seed: int, trials: int = TRIALS) -> Tun
 
 def f1(called: Bools, is_fault: Bools) -> float:
     """Return the harmonic mean of precision and recall; 0 where nothing was found."""
-    found = int((called & is_fault).sum())
-    return 2 * found / max(int(called.sum()) + int(is_fault.sum()), 1)
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(is_fault, called, zero_division=0.0))
 
 
 def average_precision(scores: Floats, is_fault: Bools) -> float:
-    """Return the mean, over the faulty days, of the precision among the days that score at least as high."""
-    ranked = is_fault[np.argsort(-scores, kind="stable")]
-    precision = ranked.cumsum() / np.arange(1, len(ranked) + 1)
-    return float(precision[ranked].mean()) if ranked.any() else 0.0
+    """Return the mean precision over the recalls that the scores reach; 0 without faults."""
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(is_fault, scores)) if is_fault.any() else 0.0
 
 
 def _faulty_days(panel: Panel, outlook: Outlook, seed: int) -> tuple[Floats, Bools, Ints]:

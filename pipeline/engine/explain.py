@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
 
 from contracts import PartKind
 from pipeline.engine.families.base import Explains, Fitted
 from pipeline.engine.faults import borne
 from pipeline.engine.panel import Outlook, Panel
 from pipeline.engine.parts import Part, Parts
+
+_LOG = logging.getLogger(__name__)
 
 
 def explain(family: str, fitted: Fitted, history: Panel, outlook: Outlook, horizon: int) -> Parts:
@@ -24,6 +26,9 @@ def explain(family: str, fitted: Fitted, history: Panel, outlook: Outlook, horiz
         horizon: days ahead.
     """
     if isinstance(fitted, Explains):
-        with suppress(*borne(family)):  # A forecast that cannot be explained is still a forecast.
+        try:
             return fitted.explain(history, outlook, horizon)
+        except borne(family) as error:  # A forecast that cannot be explained is still a forecast.
+            whose = f"{history.products[0]!r} and {len(history.products) - 1} more"
+            _LOG.warning("%s cannot tell why it forecasts what it does for %s: %s", family, whose, error)
     return {Part(PartKind.FAMILY, family): fitted.predict(history, outlook, horizon)}

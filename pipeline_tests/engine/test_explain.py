@@ -118,11 +118,13 @@ class Stumbling(Silent):
         raise ValueError("no price")
 
 
-def test_an_explanation_that_fails_costs_no_forecast() -> None:
-    """A family that stumbles over its own parts is one part with its name, too."""
+def test_an_explanation_that_fails_costs_no_forecast(caplog: pytest.LogCaptureFixture) -> None:
+    """A family that stumbles over its own parts is one part with its name, too, and the log says why."""
     ((part, units),) = explain("stumbling", Stumbling(), history(), outlook(), 3).items()
     assert part == Part(PartKind.FAMILY, "stumbling")
     np.testing.assert_array_equal(units, [[0, 1, 2], [0, 1, 2]])
+    assert "stumbling cannot tell why" in caplog.text
+    assert "no price" in caplog.text
 
 
 def known_truth(length: int = 3 * 364) -> tuple[Panel, Outlook]:

@@ -14,7 +14,7 @@ from pipeline.engine.families.seasonal_naive import SeasonalNaive
 from pipeline.errors import ComputeError
 from pipeline.registry.store import ArtefactStore
 from pipeline.training import fitting, trainer
-from pipeline_tests.engine.test_evaluate import Fragile
+from pipeline_tests.engine.test_evaluate_faults import Fragile
 from pipeline_tests.training.shop import TRAINABLE, Shop
 from pipeline_tests.training.test_trainer import ALL, MODELS, by_product, run, trainer_of
 

@@ -18,7 +18,7 @@ dev: $(VENV)/.runtime ## Open the Dagster UI at http://127.0.0.1:3000
 test: $(VENV)/.dev ## The tests but for the long ones, a few minutes
 	$(BIN)/python -m pytest -m "not long"
 
-test-all: $(VENV)/.dev ## All tests, the long ones too: daemons, kills, browsers, real data
+test-all: $(VENV)/.dev $(VENV)/.bench ## All tests, the long ones too: daemons, kills, browsers, real data
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev ## Lint, types, the import rule, the definitions
@@ -28,7 +28,7 @@ check: $(VENV)/.dev ## Lint, types, the import rule, the definitions
 	$(BIN)/python -m pytest -q pipeline_tests/test_architecture.py
 	$(BIN)/dagster definitions validate -w workspace.yaml --log-level warning
 
-bench: $(VENV)/.dev ## Measure; results go to benchmarks/results
+bench: $(VENV)/.bench ## Measure against the peers, an hour; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
 
 schemas: $(VENV)/.dev ## Write contracts/schemas anew
@@ -39,6 +39,8 @@ lock: ## Resolve the dependencies anew (needs uv)
 		--no-annotate --custom-compile-command "make lock" -o requirements.lock
 	uv pip compile -q pyproject.toml --extra build --extra dev -c requirements.lock --python-version 3.11 --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements-dev.lock
+	uv pip compile -q pyproject.toml --extra build --extra bench -c requirements-dev.lock --python-version 3.11 --universal \
+		--generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -o requirements-bench.lock
 
 clean: ## Remove the environment and caches; var/ stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -50,6 +52,10 @@ $(VENV)/.runtime: requirements.lock pyproject.toml
 	@echo "Installing the locked packages into $(VENV) (once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.lock pyproject.toml $(VENV)/.runtime
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-bench.lock
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml $(VENV)/.runtime

@@ -1,28 +1,95 @@
-"""`python -m benchmarks [NAME ...]`: measure, and write Markdown into benchmarks/results."""
+"""`python -m benchmarks`: measure, and write Markdown and plots into benchmarks/results."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Annotated
 
-from benchmarks import orchestration
+import typer
+
+from benchmarks import accuracy, cost, growth, orchestration
+from benchmarks.alone import OURS
+from benchmarks.page import Choice, Page
+from benchmarks.tasks import REAL_DATA, TASKS, at_hand
 
 RESULTS = Path(__file__).parent / "results"
-ALL = {"orchestration": orchestration.measure}
+ALL: dict[str, Callable[[Choice], Iterator[Page]]] = {
+    "accuracy": accuracy.measure,
+    "cost": cost.measure,
+    "growth": growth.measure,
+    "orchestration": orchestration.measure,
+}
+HELP = f"""Measure this project beside its peers, and write pages and plots.
+
+\b
+BENCHMARKS (all when none is named)
+  accuracy       errors, ranges, CPU seconds and memory of each system
+  cost           CPU of a full training against tuned Prophet, by family
+  growth         CPU a product and memory with 100, 300 and 1,000 products
+  orchestration  what Dagster adds to a training
+
+\b
+TASKS: {", ".join(name for name, task in TASKS.items() if not task.real)}
+  and, where {REAL_DATA} names a folder that has them as
+  NAME/sales.parquet: {", ".join(name for name, task in TASKS.items() if task.real)}
+
+\b
+SYSTEMS: {OURS} (this project),
+  {f",{chr(10)}  ".join(accuracy.SYSTEMS[1:])}
+
+Each system works in a fresh process, one thread a process. What is measured needs a quiet machine; progress goes to
+stderr, the pages to stdout and to files.
+
+\b
+EXAMPLES
+  python -m benchmarks
+  python -m benchmarks accuracy --tasks horno_sol --out /tmp/try
+  python -m benchmarks accuracy --systems {OURS},prophet_plain
+  python -m benchmarks cost growth
+"""
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def main() -> None:
+@app.command(help=HELP)
+def measure(
+    names: Annotated[list[str] | None, typer.Argument(metavar="BENCHMARK", show_default=False)] = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Names with commas; accuracy measures them, cost the first.")
+    ] = None,
+    systems: Annotated[str | None, typer.Option(help="Names with commas, for accuracy.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the pages and plots.", show_default="benchmarks/results")
+    ] = RESULTS,
+) -> None:
     """Run the benchmarks that are named, or all."""
-    wanted = sys.argv[1:] or list(ALL)
-    unknown = [name for name in wanted if name not in ALL]
-    if unknown:
-        sys.exit(f"no benchmark is called {unknown[0]!r}; there are: {', '.join(ALL)}")
-    RESULTS.mkdir(exist_ok=True)
+    wanted = _known("benchmark", names, list(ALL)) or tuple(ALL)
+    choice = Choice(
+        _known("task", tasks.split(",") if tasks else None, list(TASKS)),
+        _known("system", systems.split(",") if systems else None, list(accuracy.SYSTEMS)),
+    )
+    if lacking := set(choice.tasks or ()) - {task.name for task in at_hand()}:
+        sys.exit(f"no sales of {', '.join(sorted(lacking))}: {REAL_DATA} has to name a folder that holds them")
+    out.mkdir(parents=True, exist_ok=True)
     for name in wanted:
-        text = ALL[name]()
-        (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
-        print(text)
+        for page in ALL[name](choice):
+            _write(page, out, name)
+        print(page.text, flush=True)
+
+
+def _write(page: Page, out: Path, name: str) -> None:
+    (out / f"{name}.md").write_text(page.text, encoding="utf-8")
+    for file, plot in page.plots.items():
+        (out / file).write_text(plot, encoding="utf-8")
+
+
+def _known(kind: str, names: list[str] | None, known: list[str]) -> tuple[str, ...] | None:
+    unknown = [name for name in names or [] if name not in known]
+    if unknown:
+        sys.exit(f"no {kind} is called {unknown[0]!r}; there are: {', '.join(known)}")
+    return tuple(names) if names else None
 
 
 if __name__ == "__main__":
-    main()
+    app(prog_name="python -m benchmarks")

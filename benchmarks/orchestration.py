@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.fresh import cpu_seconds, in_fresh_process
+from benchmarks.page import Choice, Page, steps
 from contracts import Tenant
 from pipeline.commands.tenants import Described, make_tenant
 from pipeline.installation import open_installation
@@ -27,14 +28,17 @@ ROUNDS = 3
 WAYS = ("with dagster", "engine alone")
 
 
-def measure() -> str:
-    """Return a Markdown page with both ways' seconds and their ratio, round by round."""
-    rounds = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+def measure(_choice: Choice) -> Iterator[Page]:
+    """Yield a page with both ways' seconds and their ratio, round by round."""
+    rounds: list[dict[str, dict[str, float]]] = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, steps(ROUNDS * len(WAYS)) as progress:
         for number in range(ROUNDS):
-            found = {way: _in_fresh_process(way, Path(folder) / f"{number}-{way.split()[0]}") for way in WAYS}
-            rounds.append(found)
-            print(f"round {number + 1}: {found}", file=sys.stderr)
+            rounds.append({})
+            for way in WAYS:
+                home = Path(folder) / f"{number}-{way.split()[0]}"
+                with progress.doing(f"{way}, round {number + 1}"):
+                    run = in_fresh_process("benchmarks.orchestration", way, home=home)
+                rounds[-1][way] = {**run.found, "peak": run.peak}
     lines = [
         "# What orchestration costs",
         "",
@@ -54,22 +58,7 @@ def measure() -> str:
         lines += ["", f"{name}: with / alone in each round {text}; median {statistics.median(ratios):.3f}."]
     per_event = statistics.median(r[WAYS[0]]["event"] for r in rounds)
     lines += ["", f"Logging a product's materialization, its plot included, took {1000 * per_event:.1f} ms (median)."]
-    return "\n".join([*lines, ""])
-
-
-def _in_fresh_process(way: str, home: Path) -> dict[str, float]:
-    environment = {
-        **os.environ,
-        "PIPELINE_HOME": str(home),
-        "DAGSTER_HOME": "",
-        "WORKERS": str(len(os.sched_getaffinity(0))),
-    }
-    command = [sys.executable, "-m", "benchmarks.orchestration", way]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{way} failed:\n{done.stderr[-3000:]}")
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    yield Page("\n".join([*lines, ""]))
 
 
 def _tenant(folder: Path) -> Tenant:
@@ -98,20 +87,19 @@ def _one_way(way: str) -> None:
             walk(installation, tenant.id)
 
     counted: list[int] = [0]
-    begun, cpu = time.perf_counter(), _cpu()
+    begun, cpu = time.perf_counter(), cpu_seconds()
     with listening(lambda _step, _done, total: counted.append(total)):
         go()
     figures = {
         "wall": time.perf_counter() - begun,
-        "cpu": _cpu() - cpu,
+        "cpu": cpu_seconds() - cpu,
         "products": counted[-1],
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "event": statistics.median(events) if events else 0.0,
     }
     print(json.dumps(figures))
 
 
-def _prepare_dagster(tenant_id: str, events: list[float]):  # noqa: ANN202 - a closure
+def _prepare_dagster(tenant_id: str, events: list[float]) -> Callable[[], None]:
     import dagster as dg
 
     from pipeline.commands.dagster_runs import register_tenants, run_job
@@ -126,7 +114,7 @@ def _prepare_dagster(tenant_id: str, events: list[float]):  # noqa: ANN202 - a c
         log_event(self, event)
         events.append(time.perf_counter() - begun)
 
-    dg.AssetExecutionContext.log_event = timed
+    dg.AssetExecutionContext.log_event = timed  # type: ignore[method-assign]
 
     def go() -> None:
         result = run_job(tenant_id)
@@ -134,12 +122,6 @@ def _prepare_dagster(tenant_id: str, events: list[float]):  # noqa: ANN202 - a c
             sys.exit(f"the run failed: {result.errors}")
 
     return go
-
-
-def _cpu() -> float:
-    """CPU seconds of this process and of the children that have ended."""
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
 if __name__ == "__main__":

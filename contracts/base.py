@@ -17,10 +17,14 @@ def _to_utc(moment: datetime) -> datetime:
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 """A time-zone aware moment, stored as UTC; a naive one is refused."""
 
-TenantId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+TenantId = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$"), Field(description="Id of the business.")
+]
 """1 to 63 of a-z, 0-9, `_`, `-`, beginning with a letter or digit: it stands in paths and keys."""
 
-ProductId = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+ProductId = Annotated[
+    str, StringConstraints(min_length=1, max_length=1000), Field(description="The product, as its till calls it.")
+]
 """Any non-empty text: product names come from tills and are kept as they are."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

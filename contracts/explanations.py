@@ -26,6 +26,7 @@ class PartKind(StrEnum):
     COVARIATE = "covariate"
     RECENT_DAYS = "recent_days"
     PRODUCT = "product"
+    PEERS = "peers"
     FAMILY = "family"
     NOT_BELOW_ZERO = "not_below_zero"
     CLOSED = "closed"

@@ -16,6 +16,7 @@ class Rung(StrEnum):
 
     CHAMPION = "champion"
     PREVIOUS_CHAMPION = "previous_champion"
+    BORROWED = "borrowed"
     SEASONAL_NAIVE = "seasonal_naive"
     LAST_FORECAST = "last_forecast"
 
@@ -25,7 +26,7 @@ class ForecastRow(Contract):
 
     tenant_id: TenantId
     product_id: ProductId
-    date: dt.date
+    date: dt.date = Field(description="The day that is forecast.")
     origin: dt.date = Field(description="The last day that the forecast has seen.")
     horizon: int = Field(ge=1, le=365, description="Days from the origin.")
     y_hat: float = Field(ge=0, description="Mean demand, units.")
@@ -37,10 +38,10 @@ class ForecastRow(Contract):
     q75: float = Field(ge=0, description="0.75 quantile.")
     q90: float = Field(ge=0, description="0.90 quantile.")
     model_version: str | None = Field(None, description="None on the rungs that need no model.")
-    rung: Rung
+    rung: Rung = Field(description="Which fallback produced it; `champion` is the model in use.")
     reason: str = Field(description="Why this rung.")
-    stale: bool = False
-    issued_at: UtcDatetime
+    stale: bool = Field(False, description="True: from an earlier forecast, since no new one could be made.")
+    issued_at: UtcDatetime = Field(description="When it was made, UTC.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

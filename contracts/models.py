@@ -90,7 +90,7 @@ class ModelManifest(Contract):
     data_fingerprint: Sha256 = Field(description="Hash of the sales up to the origin.")
     config_fingerprint: Sha256 = Field(description="Hash of the settings that shape a model.")
     members: tuple[Member, ...] = Field(min_length=1)
-    scale: float = Field(ge=0, description="Units that one scaled error stands for.")
+    scale: float = Field(ge=0, description="Units that one scaled error stood for at the origin.")
     bands: tuple[IntervalBand, ...] = ()
     metrics: Metrics = Field(description="Of the combination, nested out of sample.")
     grade: Grade | None = Field(None, description="By MAPE; None where no day with sales was scored.")

@@ -28,12 +28,12 @@ class PlanRow(Contract):
 
     tenant_id: TenantId
     product_id: ProductId
-    due: bool
+    due: bool = Field(description="Whether it is to be trained now.")
     cause: Cause | None = Field(None, description="None when it is not due.")
     reason: str = Field(description="In words, with the figures.")
     importance: float = Field(ge=0, description="Volume x staleness; the most important is trained first.")
-    data_days: Count
-    data_fingerprint: Sha256
+    data_days: Count = Field(description="Observed days since the first row.")
+    data_fingerprint: Sha256 = Field(description="Hash of the sales up to the origin.")
     restricted: bool = Field(False, description="Too many zeros: naive and intermittent families only.")
 
 
@@ -51,13 +51,13 @@ class LedgerRow(Contract):
 
     tenant_id: TenantId
     product_id: ProductId
-    job_id: str
-    outcome: Outcome
-    cause: Cause | None = None
-    reason: str
-    data_days: Count
-    data_fingerprint: Sha256
-    origin: dt.date
-    version: Version | None = None
-    seconds: float = Field(ge=0)
-    error_type: str | None = None
+    job_id: str = Field(description="The training job.")
+    outcome: Outcome = Field(description="Trained, skipped, insufficient (too few days) or failed.")
+    cause: Cause | None = Field(None, description="Why it was due; None when it was not.")
+    reason: str = Field(description="In words: why, what was done without, or what went wrong.")
+    data_days: Count = Field(description="Observed days since the first row.")
+    data_fingerprint: Sha256 = Field(description="Hash of the sales up to the origin.")
+    origin: dt.date = Field(description="The last day that was seen.")
+    version: Version | None = Field(None, description="Of the registered model; None unless it was trained.")
+    seconds: float = Field(ge=0, description="Time spent on this product's fit and storage.")
+    error_type: str | None = Field(None, description="Kind of the error; None unless it failed or is too short.")

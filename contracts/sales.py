@@ -19,9 +19,9 @@ class DailySales(Contract):
     date: dt.date = Field(description="Local day in the tenant's time zone.")
     quantity: float = Field(ge=0, description="Units sold, returns netted.")
     unit_price: float | None = Field(None, ge=0, description="Mean price of the day, tenant's currency.")
-    location_id: str | None = None
-    category: str | None = None
-    product_name: str | None = None
+    location_id: str | None = Field(None, description="The shop.")
+    category: str | None = Field(None, description="The product's group.")
+    product_name: str | None = Field(None, description="What people call the product.")
     sold_out: bool | None = Field(None, description="True: demand exceeded stock, the day is masked.")
     available: bool | None = Field(None, description="False: the product was not on sale, the day is masked.")
     returned: float = Field(0, ge=0, description="Units returned, already taken off `quantity`.")

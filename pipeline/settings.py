@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     min_training_data_days: int = Field(30, ge=1, description="Observed days a product needs, from its first row.")
     enable_auto_deployment: bool = Field(True, description="Promote a challenger that earns it at once.")
 
+    without_families: str = Field(
+        "lightgbm_direct", description="Families that are not fitted, with commas; empty: all of them are."
+    )
     prophet_weekly_seasonality: Seasonality = Field("auto", description="Prophet's and linear's weekly season.")
     prophet_yearly_seasonality: Seasonality = Field("auto", description="Yearly season; auto: with a year of history.")
     prophet_daily_seasonality: Seasonality = Field("false", description="Noise on daily data; kept off.")
@@ -63,6 +66,23 @@ class Settings(BaseSettings):
     )
     prophet_seasonality_mode: Literal["additive", "multiplicative"] | None = Field(
         None, description="Whether seasons add to the trend or multiply it; tuned when unset, additive untuned."
+    )
+
+    lightgbm_n_estimators: int | None = Field(
+        None, ge=50, le=500, description="Trees of a booster; unset: 200, or 400 on few rows."
+    )
+    lightgbm_learning_rate: float | None = Field(
+        None, ge=0.01, le=0.3, description="How much of what is left a tree takes; unset: 0.1, or 0.05 on few rows."
+    )
+    lightgbm_max_depth: int | None = Field(None, ge=3, le=15, description="Questions in a row; unset: no limit.")
+    lightgbm_min_child_samples: int | None = Field(
+        None, ge=5, le=100, description="Product days that a leaf needs; unset: 30."
+    )
+    lightgbm_subsample: float | None = Field(
+        None, ge=0.5, le=1, description="Share of the days that a tree sees; unset: 0.8."
+    )
+    lightgbm_colsample_bytree: float | None = Field(
+        None, ge=0.5, le=1, description="Share of the features that a tree sees; unset: 0.7."
     )
 
     tuning_enabled: bool = Field(True, description="Search the settings of the regression; false: untuned.")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.compute import THREAD_VARIABLES
+from pipeline.worker import THREAD_VARIABLES
 
 VARIABLES_AT_IMPORT = [os.environ.get(name) for name in THREAD_VARIABLES]
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import compute
-from pipeline.compute import THREAD_VARIABLES, Outcome, default_workers, map_unordered
+from pipeline import compute, worker
+from pipeline.compute import Crew, Outcome, default_workers, map_unordered
 from pipeline.errors import ComputeError, TaskTimeoutError, WorkerDiedError
 from pipeline.settings import Settings
+from pipeline.worker import THREAD_VARIABLES
 from pipeline_tests import compute_tasks as tasks
 
 EXPECTED = {
@@ -274,14 +275,14 @@ def test_a_parent_that_ends_with_the_map_open_ends_it(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("default")
 def test_workers_that_cannot_start_end_the_map(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no worker can start, the map says so and does not try for ever."""
-    monkeypatch.setattr(compute, "_start", tasks.fail_to_start)
+    monkeypatch.setattr(worker, "_start", tasks.fail_to_start)
     with pytest.raises(ComputeError, match=r"3 workers in a row could not start.*exit code 1"):
         list(map_unordered(tasks.square, range(5), workers=2, timeout=20))
 
 
 def test_a_worker_that_dies_at_its_start_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One start that fails, for want of memory perhaps, costs no task."""
-    monkeypatch.setattr(compute, "_start", partial(tasks.die_at_first, str(tmp_path / "first")))
+    monkeypatch.setattr(worker, "_start", partial(tasks.die_at_first, str(tmp_path / "first")))
     outcomes = map_unordered(tasks.square, range(6), workers=2, timeout=20)
     assert sorted(outcome.value or 0 for outcome in outcomes) == [0, 1, 4, 9, 16, 25]
 
@@ -298,7 +299,7 @@ def test_workers_do_not_import_the_main_script(tmp_path: Path) -> None:
 
 def test_workers_that_never_get_ready_end_the_map(monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that hangs is an error after a while, not a map that waits for ever."""
-    monkeypatch.setattr(compute, "_start", partial(time.sleep, 600))
+    monkeypatch.setattr(worker, "_start", partial(time.sleep, 600))
     monkeypatch.setattr(compute, "START_SECONDS", 0.5)
     with pytest.raises(ComputeError, match=r"no worker was ready within 0\.5 s"):
         list(map_unordered(tasks.square, [1], workers=1, timeout=20))
@@ -330,3 +331,56 @@ def test_workers_share_the_cores_between_jobs(monkeypatch: pytest.MonkeyPatch) -
     assert default_workers(Settings(max_concurrent_jobs=3)) == 2
     assert default_workers(Settings(max_concurrent_jobs=9)) == 1
     assert default_workers(Settings(max_concurrent_jobs=3, workers=5)) == 5
+
+
+def test_maps_of_one_crew_share_its_workers() -> None:
+    """A second map is done by the processes that did the first: none is started anew."""
+    with Crew(1) as crew:
+        [first] = crew.map_unordered(tasks.process, [1], timeout=20)
+        [second] = crew.map_unordered(tasks.process, [2], timeout=20)
+        assert first.value == second.value != os.getpid()
+        assert _runs(second.value)
+    assert _gone(second.value)
+
+
+def test_a_worker_that_dies_between_maps_is_replaced() -> None:
+    """A process that is killed while its crew rests costs the next map nothing but its replacement."""
+    with Crew(1) as crew:
+        [first] = crew.map_unordered(tasks.process, [1], timeout=20)
+        os.kill(first.value, signal.SIGKILL)
+        assert _gone(first.value)
+        time.sleep(0.05)  # Its last threads end after its first one.
+        [second] = crew.map_unordered(tasks.process, [2], timeout=20)
+    assert second.error is None
+    assert second.value != first.value
+
+
+def test_what_ends_while_a_crew_is_stopped_is_no_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers whose tasks end while their map is being left are not taken for idle ones by the next map."""
+    end = worker.Worker.end
+
+    def slowly(one: worker.Worker) -> None:
+        time.sleep(0.8)
+        end(one)
+
+    monkeypatch.setattr(worker.Worker, "end", slowly)
+    with Crew(2) as crew:
+        left = crew.map_unordered(tasks.process, range(9), timeout=20)
+        before = {next(left).value}
+        left.close()
+        outcomes = list(crew.map_unordered(tasks.process, range(6), timeout=20))
+        assert all(outcome.error is None for outcome in outcomes)
+        assert before.isdisjoint({outcome.value for outcome in outcomes})
+        assert len(crew._crew) == 2
+
+
+def test_a_map_that_was_left_early_does_not_reach_into_the_next() -> None:
+    """What is left of one map ends with it; the crew's next map has its own outcomes alone."""
+    with Crew(2) as crew:
+        left = crew.map_unordered(tasks.square, range(9), timeout=20)
+        next(left)
+        with pytest.raises(ComputeError, match="one map at a time"):
+            next(crew.map_unordered(tasks.square, [100], timeout=20))
+        left.close()
+        outcomes = list(crew.map_unordered(tasks.square, [100, 200], timeout=20))
+    assert sorted(outcome.value for outcome in outcomes) == [10_000, 40_000]

@@ -152,6 +152,17 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
 """Valid instances of each published contract."""
 
 
+SHOWN = (DailySales, ForecastRow, PlanRow, LedgerRow, Product, Metrics)
+"""Contracts whose fields are columns, or figures, in the UI."""
+
+
+@pytest.mark.parametrize("contract", SHOWN)
+def test_every_column_that_people_see_is_described(contract: type[Contract]) -> None:
+    """Each field says what it holds, in a sentence that ends."""
+    told = {name: field.description or "" for name, field in contract.model_fields.items()}
+    assert not [name for name, text in told.items() if not text.endswith(".")]
+
+
 def test_the_published_schemas_do_not_drift() -> None:
     """Every file in `contracts/schemas` is what the code renders, and there is no other."""
     found = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}

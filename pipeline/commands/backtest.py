@@ -11,6 +11,9 @@ import typer
 from pipeline.commands.shared import AsJson, DateFormat, show
 from pipeline.settings import get_settings
 
+FEW, MORE = "combination, under 5 units a day", "combination, 5 units and more"
+"""Products by volume: where little is sold the upper end and the pinball loss tell more than the coverage."""
+
 
 def backtest(
     sales: Annotated[str, typer.Option("--sales", help="CSV or Parquet: a file, a folder, a glob or a URL.")],
@@ -37,8 +40,7 @@ def backtest(
     from rich.progress import Progress
 
     from pipeline.commands.tenants import Described, make_tenant
-    from pipeline.engine.evaluate import score, table
-    from pipeline.engine.families import FAMILIES
+    from pipeline.engine.evaluate import of_volume, score, table
     from pipeline.home import write_atomically
     from pipeline.training.backtest import Span
     from pipeline.training.backtest import backtest as run
@@ -54,21 +56,30 @@ def backtest(
             workers,
             lambda done, total: progress.update(bar, completed=done, total=total),
         )
-    frame = table(scored, made.id).drop(columns=["actual", "scale"])
+    frame = table(scored, made.id).drop(columns=["actual", "scale", "pinball"])
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
     write_atomically(out.resolve(), buffer.getvalue())
     rows = []
-    for name in (None, *FAMILIES):
-        metrics = score(scored, name)
+    few, more = (of_volume(scored, few=asked) for asked in (True, False))
+    judged = [
+        ("combination", scored, None),
+        (FEW, few, None),
+        (MORE, more, None),
+        *((family, scored, family) for family in scored[-1].families),
+    ]
+    for name, origins, family in judged:
+        metrics = score(origins, family)
         rows.append(
             {
-                "forecast": name or "combination",
+                "forecast": name,
                 "WAPE": metrics.wape,
                 "MASE": metrics.mase,
                 "RMSSE": metrics.rmsse,
                 "bias": metrics.bias,
                 "coverage": metrics.coverage,
+                "below upper": metrics.below_upper,
+                "pinball": metrics.pinball,
             }
         )
     show(rows, as_json, f"{made.id}: {len(scored)} origins, {horizon} days ahead", right=list(rows[0])[1:])

@@ -141,7 +141,7 @@ def _show_members(one: Explanation) -> None:
     from pipeline.forecasting.words import amount
 
     rows = [{"family": m.family, "says": amount(m.y_hat, one), "weight": f"{m.weight:.2f}"} for m in one.members]
-    show(rows, False, f"Members of the {one.rung.replace('_', ' ')}", right=("says", "weight"))
+    show(rows, False, f"Members ({one.rung.replace('_', ' ')})", right=("says", "weight"))
 
 
 def _day(text: str) -> str:

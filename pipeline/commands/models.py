@@ -80,7 +80,7 @@ def show_(
         ("seasonal naive", None, manifest.naive_metrics),
     ]
     lines += [(m.family, m.weight, m.metrics) for m in manifest.members]
-    figures = ("mae", "rmse", "wape", "mase", "rmsse", "bias", "coverage")
+    figures = ("mae", "rmse", "wape", "mase", "rmsse", "bias", "coverage", "below_upper", "pinball")
     show(
         [
             {"family": name, "weight": weight, **metrics.model_dump(include=set(figures))}

@@ -12,6 +12,10 @@ from pipeline.engine.panel import Bools, Floats, Ints, Panel
 RECENT_DAYS = 90
 HIGH_UNITS, MEDIUM_UNITS = 50.0, 10.0
 INTERMITTENT_ZERO_SHARE = 0.5
+LISTED_DAYS = 14
+"""Observed days up to which a product that has never sold is new, not given up."""
+FEW_UNITS = 5.0
+"""Units a day below which an interval on whole units holds too much by necessity: its upper end is judged instead."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Demand:
     level: Floats
     """Units a day over the last 90 observed days."""
     discontinued: Bools
-    """No sale in the last 90 observed days."""
+    """No sale in the last 90 observed days, nor in all of them where there are at least 15."""
     classes: tuple[DemandClass, ...]
 
     def trainable(self, min_days: int) -> Bools:
@@ -50,9 +54,14 @@ def understand(panel: Panel) -> Demand:
         days.astype(np.int64),
         zero_share,
         level,
-        (level == 0) & (days > 0),
-        tuple(_class_of(float(v), float(z)) for v, z in zip(level, recent_zero, strict=True)),
+        (level == 0) & (days > LISTED_DAYS),
+        tuple(class_of(float(v), float(z)) for v, z in zip(level, recent_zero, strict=True)),
     )
+
+
+def sells(expected: Floats, *, few: bool) -> Bools:
+    """Return which are expected to sell fewer than FEW_UNITS a day, or else no fewer; what is not known is neither."""
+    return np.asarray(expected < FEW_UNITS if few else expected >= FEW_UNITS, bool)
 
 
 def insufficient(days: int, minimum: int) -> str:
@@ -60,7 +69,8 @@ def insufficient(days: int, minimum: int) -> str:
     return f"Product requires minimum {minimum} days of sales data. Currently: {days} days."
 
 
-def _class_of(level: float, zero_share: float) -> DemandClass:
+def class_of(level: float, zero_share: float) -> DemandClass:
+    """Return the class of a product with a level, units a day, and a share of days without sales."""
     if zero_share >= INTERMITTENT_ZERO_SHARE:
         return DemandClass.INTERMITTENT
     if level >= HIGH_UNITS:

@@ -16,11 +16,11 @@ import pandas as pd
 from contracts import DemandClass, IntervalBand, Metrics
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.combination import EQUAL, Weights, combine, learn
-from pipeline.engine.demand import RECENT_DAYS, Demand, understand
+from pipeline.engine.demand import RECENT_DAYS, Demand, sells, understand
 from pipeline.engine.families import FAMILIES, FAULTS, Recipe
 from pipeline.engine.faults import borne
 from pipeline.engine.intervals import LEVELS, calibrate, product_scale, quantiles, spread
-from pipeline.engine.metrics import measure, scaled_errors, seasonal_scales
+from pipeline.engine.metrics import measure, pinball_losses, scaled_errors, seasonal_scales
 from pipeline.engine.observe import Ledgered, observe
 from pipeline.engine.outliers import hold_outliers
 from pipeline.engine.panel import Bools, Floats, Outlook, Panel
@@ -79,21 +79,25 @@ class OriginForecasts:
 
     def alone(self, product: str) -> OriginForecasts:
         """Return what concerns one product."""
-        at = self.row[product]
-        rows = slice(at, at + 1)
+        return self.take([self.row[product]])
+
+    def take(self, rows: Sequence[int] | Bools) -> OriginForecasts:
+        """Return what concerns some products, by row number or mask."""
+        at = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, np.int64)
+        products = tuple(self.products[row] for row in at)
         return replace(
             self,
-            products=self.products[rows],
-            actual=self.actual[rows],
-            families={name: made[rows] for name, made in self.families.items()},
-            combined=self.combined[rows],
-            scale=self.scale[rows],
-            difference=self.difference[rows],
-            squared=self.squared[rows],
-            classes=self.classes[rows],
-            faults={where: text for where, text in self.faults.items() if where[0] == product},
-            closed=self.closed[rows],
-            laid=None if self.laid is None else self.laid[:, rows],
+            products=products,
+            actual=self.actual[at],
+            families={name: made[at] for name, made in self.families.items()},
+            combined=self.combined[at],
+            scale=self.scale[at],
+            difference=self.difference[at],
+            squared=self.squared[at],
+            classes=tuple(self.classes[row] for row in at),
+            faults={where: text for where, text in self.faults.items() if where[0] in products},
+            closed=self.closed[at],
+            laid=None if self.laid is None else self.laid[:, at],
         )
 
     @property
@@ -265,23 +269,34 @@ def score(scored: Sequence[OriginForecasts], family: str | None = None, product:
         rows = np.arange(len(one.products)) if product is None else np.array([one.row.get(product, -1)])
         rows = rows[rows >= 0]
         forecast = (one.combined if family is None else one.families[family])[rows]
-        ends = (np.full_like(forecast, np.nan),) * 2
+        ends = (np.full_like(forecast, np.nan),) * 3
         if family is None and one.laid is not None:
-            ends = (one.laid[0][rows], one.laid[-1][rows])
+            laid = one.laid[:, rows]
+            ends = (laid[0], laid[-1], pinball_losses(one.actual[rows], laid))
         parts.append((one.actual[rows], forecast, one.difference[rows], one.squared[rows], *ends))
     if not parts:
         return Metrics(n=0)
-    actual, forecast, difference, squared, lower, upper = (np.concatenate(p) for p in zip(*parts, strict=True))
-    with_ends = bool(np.isfinite(lower).any())
-    total = measure(actual, forecast, lower=lower if with_ends else None, upper=upper if with_ends else None)
+    actual, forecast, difference, squared, *ends_and_losses = (np.concatenate(p) for p in zip(*parts, strict=True))
+    with_range = np.isfinite(ends_and_losses[0]).any()
+    known = dict(zip(("lower", "upper", "losses"), ends_and_losses, strict=True)) if with_range else {}
+    total = measure(actual, forecast, **known)
     mase, rmsse = scaled_errors(actual, forecast, difference, squared)
     return total.model_copy(update={"mase": mase, "rmsse": rmsse})
+
+
+def of_volume(scored: Sequence[OriginForecasts], *, few: bool) -> list[OriginForecasts]:
+    """Return the origins with those products alone that are expected to sell few units a day, or the others.
+
+    A product without a forecast is in neither.
+    """
+    return [one.take(sells(one.combined.mean(axis=1), few=few)) for one in scored]
 
 
 def table(scored: Sequence[OriginForecasts], tenant_id: str) -> pd.DataFrame:
     """Return a row per product, origin and day, in units: actual, y_hat, lower, upper, and a column per family.
 
-    `scale` is the mean absolute seasonal difference of the history, the divisor of MASE.
+    `scale` is the mean absolute seasonal difference of the history, the divisor of MASE; `pinball` the loss of the
+    day's quantiles.
     """
     frames = []
     for one in scored:
@@ -299,6 +314,7 @@ def table(scored: Sequence[OriginForecasts], tenant_id: str) -> pd.DataFrame:
             "lower": laid[0].ravel(),
             "upper": laid[-1].ravel(),
             "scale": np.repeat(one.difference, h),
+            "pinball": pinball_losses(one.actual, laid).ravel(),
         }
         frames.append(pd.DataFrame(frame | {name: made.ravel() for name, made in one.families.items()}))
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

@@ -18,7 +18,7 @@ def feature_table(panel: Panel, outlook: Outlook, max_rows: int) -> pd.DataFrame
     codes, blocks, products, dates = Codes.of(panel), [], [], []
     columns = names(outlook)
     first = _first_column(panel, max_rows)
-    for column, observed, features in training_days(panel, outlook, codes, first):
+    for column, _, observed, features in training_days(panel, outlook, codes, first):
         rows = np.flatnonzero(observed)
         products.append(rows)
         dates.append(np.full(len(rows), column))

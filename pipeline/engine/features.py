@@ -7,7 +7,7 @@ later, cannot enter: the function is only handed what came before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,13 +133,17 @@ class FeatureMaker:
 
 
 def training_days(
-    panel: Panel, outlook: Outlook, codes: Codes, first: int = 1
-) -> Iterator[tuple[int, npt.NDArray[np.bool_], Floats]]:
-    """Yield (column, (n,) observed, (n, f) features) for every day from `first` with at least one observation."""
+    panel: Panel, outlook: Outlook, codes: Codes, first: int = 1, gaps: Sequence[int] = (0,)
+) -> Iterator[tuple[int, int, npt.NDArray[np.bool_], Floats]]:
+    """Yield (column, gap, (n,) observed, (n, f) features) for every day from `first` with at least one observation.
+
+    The days take turns with the gaps: days right before them that are left out of sight.
+    """
     maker, observed = FeatureMaker(panel, outlook, codes), panel.observed
     for column in range(max(first, 1), len(panel.dates)):
-        if observed[:, column].any():
-            yield column, observed[:, column], maker.day(panel.quantity[:, :column], column)
+        gap = gaps[column % len(gaps)]
+        if observed[:, column].any() and column > gap:
+            yield column, gap, observed[:, column], maker.day(panel.quantity[:, : column - gap], column)
 
 
 def _temporal(past: Floats) -> Floats:

@@ -22,6 +22,8 @@ MIN_ERRORS = 60
 FALLBACK = dict(zip(LEVELS, (-1.5, -1.2, -0.6, 0.0, 0.6, 1.3, 1.9), strict=True))
 """Where nothing at all was ever scored: near those of seasonal differences, on the wide side."""
 BUSY_LIMITS = (0.5, 2.0)
+WIDENING_A_WEEK = 0.0025
+"""Share by which errors grew, in units of the day's scale, with each week since a model's fit (docs/adr/0015)."""
 
 
 def product_scale(seasonal_difference: Floats, level: Floats) -> Floats:
@@ -39,6 +41,17 @@ def spread(scale: Floats, y_hat: Floats) -> Floats:
     """Return (n, h) units of one scaled error: the product's scale, larger on busier days."""
     usual = np.maximum(y_hat.mean(axis=1, keepdims=True), 1e-9)
     return np.asarray(scale[:, None] * np.sqrt(np.clip(y_hat / usual, *BUSY_LIMITS)))
+
+
+def widening(age: int) -> float:
+    """Return the factor on the width of a standing model's range: 1 on the day of its fit, and never less later.
+
+    Its range was calibrated on errors of models that had just been fitted.
+
+    Args:
+        age: days of sales since the model's origin; a model from after the origin counts as fresh.
+    """
+    return 1 + WIDENING_A_WEEK * max(age, 0) / 7
 
 
 def calibrate(
@@ -72,14 +85,25 @@ def quantiles(
     return laid
 
 
-def lay(y_hat: Floats, unit: Floats, bands: Sequence[IntervalBand]) -> Floats:
-    """Return (levels, h) units around one product's forecast (h,)."""
+def lay(y_hat: Floats, unit: Floats, bands: Sequence[IntervalBand], wider: float = 1.0) -> Floats:
+    """Return (levels, h) units around one product's forecast (h,); `wider` times as far from the median."""
     day = np.arange(1, len(y_hat) + 1)
     shifts = np.empty((len(LEVELS), len(y_hat)))
     for band in bands:
         inside = (day >= band.first_day) & (day <= band.last_day)
         shifts[:, inside] = np.array([band.quantiles[str(level)] for level in LEVELS])[:, None]
-    return np.maximum.accumulate(np.maximum(y_hat + shifts * unit, 0.0), axis=0)
+    median = shifts[LEVELS.index(0.5)]
+    return np.maximum.accumulate(np.maximum(y_hat + (median + wider * (shifts - median)) * unit, 0.0), axis=0)
+
+
+def by_chance(laid: Floats, y_hat: Floats) -> Floats:
+    """Return (levels, h) units: `laid`, but nowhere narrower than a Poisson count of the mean (h,) would be."""
+    from scipy.stats import poisson
+
+    levels = np.array(LEVELS)[:, None]
+    chance = poisson.ppf(levels, y_hat)
+    upwards = np.where(levels > 0.5, np.maximum(laid, chance), laid)
+    return np.where(levels < 0.5, np.minimum(laid, chance), upwards)
 
 
 def _bands(blocks: Sequence[Floats], borrowed: tuple[IntervalBand, ...] | None) -> tuple[IntervalBand, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from contracts import Metrics
-from pipeline.engine.panel import Floats, Panel
+from pipeline.engine.intervals import LEVELS
+from pipeline.engine.panel import Bools, Floats, Panel
 
 SEASON = 7
 SCALE_DAYS = 371
@@ -18,6 +19,7 @@ def measure(
     *,
     lower: Floats | None = None,
     upper: Floats | None = None,
+    losses: Floats | None = None,
 ) -> Metrics:
     """Return the metrics of a block of forecasts but those that are scaled by a history (`scaled_errors`).
 
@@ -26,6 +28,7 @@ def measure(
         forecast: units, the same shape.
         lower: lower end of the interval, the same shape, for coverage.
         upper: upper end.
+        losses: what `pinball_losses` says of each day.
     """
     use = np.isfinite(actual) & np.isfinite(forecast)
     y, f = actual[use], forecast[use]
@@ -44,8 +47,24 @@ def measure(
         accuracy=None if mape is None else max(0.0, 100 - mape),
         wape=float(np.abs(error).sum() / total) if total > 0 else None,
         bias=float(error.sum() / total) if total > 0 else None,
-        coverage=_coverage(actual, lower, upper, use),
+        coverage=_mean((actual >= lower) & (actual <= upper), use) if lower is not None and upper is not None else None,
+        below_upper=_mean(actual <= upper, use) if upper is not None else None,
+        pinball=_mean(losses, use & np.isfinite(losses)) if losses is not None else None,
     )
+
+
+def pinball_losses(actual: Floats, laid: Floats) -> Floats:
+    """Return the loss of each day's quantiles, in units, on the mean of the levels (Koenker and Bassett 1978).
+
+    A quantile of level q loses q for each unit that more was sold, 1 - q for each that less was.
+
+    Args:
+        actual: units, any shape; NaN where a day is not scored.
+        laid: (levels, ...) units, the levels as in LEVELS.
+    """
+    level = np.reshape(LEVELS, (-1, *(1,) * actual.ndim))
+    short = actual - laid
+    return np.asarray(np.maximum(level * short, (level - 1) * short).mean(axis=0))
 
 
 def seasonal_scales(panel: Panel) -> tuple[Floats, Floats]:
@@ -91,7 +110,5 @@ def _r2(y: Floats, error: Floats) -> float | None:
     return 1 - float((error**2).sum()) / float(((y - y.mean()) ** 2).sum())
 
 
-def _coverage(actual: Floats, lower: Floats | None, upper: Floats | None, use: np.ndarray) -> float | None:
-    if lower is None or upper is None:
-        return None
-    return float(((actual >= lower) & (actual <= upper))[use].mean())
+def _mean(values: Floats | Bools, use: Bools) -> float | None:
+    return float(values[use].mean()) if use.any() else None

@@ -17,6 +17,7 @@ from pipeline.engine.families import FAMILIES, Recipe
 from pipeline.engine.panel import Outlook
 from pipeline.engine.parts import BASE, Part, Parts, combined, total
 from pipeline.errors import ConfigurationError, DataError
+from pipeline.forecasting.borrowed import parts_of
 from pipeline.forecasting.ladder import Ladder
 from pipeline.forecasting.members import explain_members
 from pipeline.forecasting.words import words
@@ -35,7 +36,7 @@ def explain_product(ladder: Ladder, product: str) -> list[Explanation]:
         EngineError: its model cannot be explained.
     """
     rows = _forecast(ladder, product)
-    weights, told = _told(ladder, product, rows[0]["model_version"])
+    weights, told = _told(ladder, product, rows[0])
     data, horizon = ladder.data, ladder.settings.horizon_days
     alone = data.panel.take([data.panel.row[product]])
     closed = closed_ahead(alone, data.outlook, horizon)
@@ -78,10 +79,12 @@ def _forecast(ladder: Ladder, product: str) -> list[dict[str, Any]]:
             f"tenant {tenant_id!r} does not sell {product!r}; `pipeline forecast show --tenant {tenant_id}` lists "
             f"its products"
         )
-    if data.demand.discontinued[data.panel.row[product]]:
+    row = data.panel.row[product]
+    if data.demand.discontinued[row]:
+        days = min(int(data.demand.data_days[row]), RECENT_DAYS)
         raise DataError(
-            f"{product!r} of tenant {tenant_id!r} has no forecast: nothing was sold on the last {RECENT_DAYS} days "
-            f"that are known of it"
+            f"{product!r} of tenant {tenant_id!r} has no forecast: nothing was sold on the last {days} days that are "
+            f"known of it"
         )
     rows = records(ladder.climb(products=[product]))
     if not rows:
@@ -89,9 +92,11 @@ def _forecast(ladder: Ladder, product: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _told(ladder: Ladder, product: str, version: str | None) -> tuple[dict[str, float], dict[str, Parts]]:
+def _told(ladder: Ladder, product: str, row: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, Parts]]:
     """The weight, and the parts, of each family that speaks for the product."""
-    data, horizon = ladder.data, ladder.settings.horizon_days
+    data, horizon, version = ladder.data, ladder.settings.horizon_days, row["model_version"]
+    if row["rung"] == Rung.BORROWED:
+        return {Rung.BORROWED.value: 1.0}, {Rung.BORROWED.value: parts_of(ladder.lent[product])}
     if version is None:
         alone, outlook = data.held.panel.take([data.panel.row[product]]), data.outlook.take([product])
         naive = FAMILIES[NAIVE].fit(alone, outlook, Recipe())

@@ -13,6 +13,7 @@ WORDS = {
     PartKind.DAY_OF_MONTH: "day of the month",
     PartKind.RECENT_DAYS: "recent sales",
     PartKind.PRODUCT: "product and shop",
+    PartKind.PEERS: "similar products",
     PartKind.NOT_BELOW_ZERO: "not below zero",
     PartKind.CLOSED: "closed",
 }

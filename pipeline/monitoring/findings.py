@@ -17,6 +17,9 @@ from pipeline.settings import Settings
 from pipeline.sources.cleaning import UNUSABLE
 from pipeline.tenant_data import TenantData
 
+NOT_TRAINED = (
+    "Not trained; its forecast is borrowed from similar products where three can lend, else last week's sales."
+)
 SHOWN = 20
 """Rows that a finding names one by one."""
 MOST = 200
@@ -131,7 +134,7 @@ def minimum_history(data: TenantData, settings: Settings) -> Iterator[Finding]:
         severity, reason = Severity.WARNING, f"{days} observed days; {settings.recommended_data_days} are recommended"
         if days < settings.min_training_data_days:
             severity = Severity.ERROR
-            reason = f"{insufficient(days, settings.min_training_data_days)} Not trained, naive forecast only."
+            reason = f"{insufficient(days, settings.min_training_data_days)} {NOT_TRAINED}"
         yield Finding("minimum_history", severity, product, reason, days, _span(data, row, started[row]))
 
 

@@ -25,6 +25,7 @@ from pipeline.training.evaluation import measured
 
 HISTORY_DAYS = 120
 RUNG_WORDS = {
+    Rung.BORROWED: "borrowed",
     Rung.SEASONAL_NAIVE: "seasonal naive",
     Rung.LAST_FORECAST: "last good forecast",
 }
@@ -171,7 +172,7 @@ def _line(sources: _Sources, row: int) -> ProductLine:
 
 
 def _champion(manifest: ModelManifest | None, rung: str) -> str:
-    if manifest is None or rung in (Rung.SEASONAL_NAIVE, Rung.LAST_FORECAST):
+    if manifest is None or rung in (Rung.BORROWED, Rung.SEASONAL_NAIVE, Rung.LAST_FORECAST):
         return RUNG_WORDS.get(Rung(rung), "") if rung else ""
     return " + ".join(member.family for member in manifest.members if member.weight > 0)
 

@@ -13,7 +13,6 @@ import pandas as pd
 from contracts import Tenant
 from pipeline.compute import map_unordered
 from pipeline.engine.evaluate import OriginForecasts, Task, at_origin, nested
-from pipeline.engine.families import FAMILIES
 from pipeline.engine.observe import Ledgered, lay_out
 from pipeline.engine.outlook import to_outlook
 from pipeline.engine.panel import Outlook
@@ -23,8 +22,7 @@ from pipeline.settings import Settings
 from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales
 from pipeline.tenant_data import DAYS_BEYOND, usable_ahead
-from pipeline.training.evaluation import evaluated_families
-from pipeline.training.recipes import recipes, search_of
+from pipeline.training.recipes import evaluated_families, families_of, recipes, search_of
 
 MIN_DAYS, ACTIVE_DAYS = 90, 5
 """A product takes part with 90 days since its first row and 5 days with sales in the last 90."""
@@ -71,7 +69,7 @@ def backtest(
             outlook,
             origin,
             span.horizon,
-            tuple(FAMILIES) if origin >= scored_from else evaluated_families(),
+            families_of(settings) if origin >= scored_from else evaluated_families(settings),
             recipes(settings),
             MIN_DAYS,
             settings.zero_share_error,

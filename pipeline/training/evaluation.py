@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from contracts import DemandClass, Metrics
+from pipeline.engine.demand import sells
 from pipeline.engine.evaluate import OriginForecasts, Task, nested
-from pipeline.engine.families import FAMILIES
 from pipeline.engine.metrics import measure
 from pipeline.engine.observe import observe
 from pipeline.engine.panel import Outlook
@@ -28,7 +28,7 @@ from pipeline.home import write_atomically
 from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
 from pipeline.training.fingerprint import fingerprints, of_tenant
-from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes, search_of
+from pipeline.training.recipes import CODE_VERSION, config_fingerprint, evaluated_families, recipes, search_of
 
 ARRAYS = ("actual", "combined", "scale", "difference", "squared", "closed")
 
@@ -69,8 +69,30 @@ def measured(table: pd.DataFrame) -> tuple[Metrics, Metrics]:
     actual, y_hat, naive, lower, upper = (table[name].to_numpy(float) for name in names)
     scaled = ((table["actual"] - table["y_hat"]).abs() / table["scale"]).groupby([table["product_id"], table["origin"]])
     mase = float(scaled.mean().mean())
-    total = measure(actual, y_hat, lower=lower, upper=upper)
+    # Evaluations that were stored without the quantiles' losses have none to tell.
+    losses = table["pinball"].to_numpy(float) if "pinball" in table else None
+    total = measure(actual, y_hat, lower=lower, upper=upper, losses=losses)
     return total.model_copy(update={"mase": mase if np.isfinite(mase) else None}), measure(actual, naive)
+
+
+def honesty(table: pd.DataFrame) -> dict[str, float]:
+    """Return how well the ranges of a stored evaluation hold what came true.
+
+    `coverage` of the range over the `days` of products that are not expected to sell few units a day, and
+    `below_upper`, the share of the `days_of_few` of the other products that its upper end holds: a range on whole units
+    at small rates holds too much by necessity. What has no day is left out.
+    """
+    if table.empty:
+        return {}
+    expected = table.groupby(["product_id", "origin"])["y_hat"].transform("mean").to_numpy(float)
+    known = table[["actual", "lower", "upper"]].notna().all(axis=1)
+    more, few = table[known & sells(expected, few=False)], table[known & sells(expected, few=True)]
+    found: dict[str, float] = {}
+    if len(more):
+        found |= {"coverage": float(more["actual"].between(more["lower"], more["upper"]).mean()), "days": len(more)}
+    if len(few):
+        found |= {"below_upper": float((few["actual"] <= few["upper"]).mean()), "days_of_few": len(few)}
+    return found
 
 
 def past_origins(data: TenantData, settings: Settings) -> list[pd.Timestamp]:
@@ -79,11 +101,6 @@ def past_origins(data: TenantData, settings: Settings) -> list[pd.Timestamp]:
     wanted = [data.origin - step * k for k in range(settings.evaluation_origins, 0, -1)]
     earliest = data.sales.dates[0] + pd.Timedelta(days=settings.min_training_data_days - 1)
     return [origin for origin in wanted if origin >= earliest]
-
-
-def evaluated_families() -> tuple[str, ...]:
-    """Return the families that are fitted at past origins: all but those that another stands for."""
-    return tuple(name for name, family in FAMILIES.items() if family.stand_in is None)
 
 
 class Origins:
@@ -133,7 +150,7 @@ def _task(data: TenantData, origin: pd.Timestamp, settings: Settings) -> Task:
         data.outlook,
         origin,
         settings.horizon_days,
-        evaluated_families(),
+        evaluated_families(settings),
         recipes(settings),
         settings.min_training_data_days,
         settings.zero_share_error,

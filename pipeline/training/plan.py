@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from contracts import Cause, PlanRow
-from pipeline.engine.demand import insufficient
+from pipeline.engine.demand import RECENT_DAYS, insufficient
 from pipeline.engine.panel import Status
 from pipeline.registry.records import ModelRecord
 from pipeline.settings import Settings
@@ -96,7 +96,7 @@ def _row(
     if days < settings.min_training_data_days:
         cause, reason = None, insufficient(days, settings.min_training_data_days)
     elif bool(demand.discontinued[index]) and cause is not Cause.REQUEST:
-        cause, reason = None, "discontinued: no sale in the last 90 observed days"
+        cause, reason = None, f"discontinued: no sale in the last {min(days, RECENT_DAYS)} observed days"
     age = 365 if model is None else (known.origin - pd.Timestamp(model.origin)).days
     return PlanRow(
         tenant_id=data.tenant.id,

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 
 from contracts import ArtefactRef, DemandClass, LedgerRow, ModelManifest, Outcome, PlanRow
+from pipeline.compute import Crew
 from pipeline.compute import Outcome as TaskOutcome
-from pipeline.compute import map_unordered
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.evaluate import OriginForecasts, Task, bands_of, weights_of
 from pipeline.engine.families import FAMILIES, Scope
@@ -52,8 +51,6 @@ PRODUCTS_A_TIMEOUT = 500
 EVALUATING, TRAINING = "evaluating past origins", "training products"
 Shared = Task | PooledTask | SearchTask
 SharedResult = OriginForecasts | PooledFit | Tuned
-T = TypeVar("T")
-R = TypeVar("R")
 Progress = Callable[[str, int, int], None]
 
 
@@ -133,19 +130,17 @@ class Trainer:
         searches = Searches(self.data, self.registry, self.store, self.settings)
         self.progress(EVALUATING, *origins.progress)
         shared: list[Shared] = [*origins.missing, *searches.tasks(), *self._pooled_tasks(due)]
-        for prepared in self._mapped(prepare, shared):
-            self._take(prepared, origins, searches)
-        self.evaluation, self.tuned = origins.evaluation(), searches.tuned
-        self._notes += searches.notes
-        self._untuned = {one: searches.lost(one) for one in DemandClass}
-        fitted = self._mapped(fit_product, self._product_tasks(due))
-        for done, outcome in enumerate(fitted, start=1):
-            yield self._finish(due[outcome.task.product], outcome)
-            self.progress(TRAINING, done, len(due))
-
-    def _mapped(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[TaskOutcome[T, R]]:
         timeout = self.settings.task_timeout_seconds * max(1.0, len(self.data.panel.products) / PRODUCTS_A_TIMEOUT)
-        return map_unordered(function, tasks, workers=self.workers, timeout=timeout)
+        with Crew(self.workers) as crew:
+            for prepared in crew.map_unordered(prepare, shared, timeout=timeout):
+                self._take(prepared, origins, searches)
+            self.evaluation, self.tuned = origins.evaluation(), searches.tuned
+            self._notes += searches.notes
+            self._untuned = {one: searches.lost(one) for one in DemandClass}
+            fitted = crew.map_unordered(fit_product, self._product_tasks(due), timeout=timeout)
+            for done, outcome in enumerate(fitted, start=1):
+                yield self._finish(due[outcome.task.product], outcome)
+                self.progress(TRAINING, done, len(due))
 
     def _take(self, outcome: TaskOutcome[Shared, SharedResult], origins: Origins, searches: Searches) -> None:
         """Put an outcome where it belongs; what was lost is noted and done without."""
@@ -174,7 +169,7 @@ class Trainer:
             config_fingerprint(self.settings, self.data.outlook),
         )
         explained = tuple(product for product in panel.products if product in due)
-        names = (name for name, family in FAMILIES.items() if family.scope is Scope.TENANT and not family.gatekeeper)
+        names = [name for name in recipe if FAMILIES[name].scope is Scope.TENANT and not FAMILIES[name].gatekeeper]
         return [
             PooledTask(
                 name, panel, outlook, recipe[name], self.settings.horizon_days, self._stored_fit(name), explained

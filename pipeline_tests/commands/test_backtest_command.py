@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.engine.families import FAMILIES
+from pipeline.commands.backtest import FEW, MORE
+from pipeline.settings import Settings
+from pipeline.training.recipes import families_of
 from pipeline_tests.commands.conftest import Answer, Terminal
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.world import World
@@ -55,9 +57,15 @@ def test_the_columns_are_those_agreed(made: tuple[Answer | None, pd.DataFrame]):
     answer, frame = made
     assert answer is not None
     assert answer.status == 0, answer.err
-    assert list(frame.columns) == [*FIXED, *FAMILIES]
+    assert list(frame.columns) == [*FIXED, *families_of(Settings())]
     assert set(frame["tenant_id"]) == {"till"}
-    assert [row["forecast"] for row in json.loads(answer.out)] == ["combination", *FAMILIES]
+    told = {row["forecast"]: row for row in json.loads(answer.out)}
+    assert list(told) == ["combination", FEW, MORE, *families_of(Settings())]
+    assert told[MORE] == told["combination"] | {"forecast": MORE}, "all products that take part sell 5 and more"
+    assert {value for name, value in told[FEW].items() if name != "forecast"} == {None}
+    assert 0 < told["combination"]["pinball"] < told["combination"]["WAPE"] * frame["y_hat"].mean()
+    assert 0.5 < told["combination"]["below upper"] <= 1
+    assert told["linear"]["pinball"] is None, "a family alone has no range"
 
 
 def test_the_origins_do_not_overlap(made: tuple[Answer | None, pd.DataFrame]):
@@ -82,7 +90,7 @@ def test_products_take_part_with_enough_history(made: tuple[Answer | None, pd.Da
 def test_the_figures_are_sound(made: tuple[Answer | None, pd.DataFrame]):
     """Forecasts are finite, not negative, and inside their intervals where these are known."""
     _, frame = made
-    figures = frame[["y_hat", *FAMILIES]].to_numpy(float)
+    figures = frame[["y_hat", *families_of(Settings())]].to_numpy(float)
     assert np.isfinite(figures).all()
     assert (figures >= 0).all()
     assert frame[["lower", "upper"]].notna().all(axis=None)

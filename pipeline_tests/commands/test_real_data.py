@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.engine.families import FAMILIES
+from pipeline.settings import Settings
+from pipeline.training.recipes import families_of
 from pipeline_tests.commands.conftest import Answer, apart
 from pipeline_tests.defs.world import World
 
@@ -100,7 +101,7 @@ def test_a_backtest_of_the_french_bakery(tmp_path: Path):
     assert answer.status == 0, answer.err
     frame = pd.read_parquet(out)
     fixed = ["tenant_id", "product_id", "origin", "date", "horizon", "y_hat", "lower", "upper"]
-    assert list(frame.columns) == [*fixed, *FAMILIES]
+    assert list(frame.columns) == [*fixed, *families_of(Settings())]
     last = pd.to_datetime(pd.read_parquet(FOLDER / "french_bakery" / "sales.parquet")["date"]).max()
     origins = sorted(pd.to_datetime(frame["origin"]).unique())
     assert origins == [last - pd.Timedelta(days=14 * fold) for fold in (4, 3, 2, 1)]

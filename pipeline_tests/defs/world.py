@@ -15,7 +15,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from contracts import FileSource, Tenant
+from contracts import DemandClass, FileSource, Tenant
 from pipeline.commands.dagster_runs import RunResult, register_tenants, run_job
 from pipeline.commands.shared import prepared
 from pipeline.definitions import defs
@@ -26,7 +26,8 @@ from pipeline.settings import Settings, get_settings
 from pipeline.tenants import save_tenant
 from pipeline_tests.defs import tills
 
-QUICK = {"WORKERS": "1", "EVALUATION_ORIGINS": "2", "LOG_LEVEL": "WARNING"}
+FEW_TRIALS = {f"TUNING_TRIALS_{demand_class.name}": "6" for demand_class in DemandClass}
+QUICK = {"WORKERS": "1", "EVALUATION_ORIGINS": "2", "LOG_LEVEL": "WARNING", **FEW_TRIALS}
 ODD, TWIN = "odd-till", "twin"
 ONE_STEP = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

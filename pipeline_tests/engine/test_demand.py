@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from contracts import DemandClass
-from pipeline.engine.demand import insufficient, understand
+from pipeline.engine.demand import insufficient, sells, understand
 from pipeline_tests.engine.builders import NAN, panel_of
 
 
@@ -36,6 +36,12 @@ def test_the_level_is_that_of_the_last_ninety_observed_days() -> None:
     assert understand(panel_of(units)).level.tolist() == [15.0]
 
 
+@pytest.mark.parametrize(("days", "gone"), [(1, False), (14, False), (15, True)])
+def test_what_has_never_sold_is_new_for_two_weeks(days: int, gone: bool) -> None:
+    """A product that is listed and has not sold yet is forecast for its first 14 observed days."""
+    assert understand(panel_of(np.zeros(days))).discontinued.tolist() == [gone]
+
+
 @pytest.mark.parametrize(("silent", "gone"), [(89, False), (90, True)])
 def test_ninety_silent_observed_days_end_a_product(silent: int, gone: bool) -> None:
     """A product without a sale on its last 90 observed days is discontinued, one day less and it is not."""
@@ -58,3 +64,10 @@ def test_ninety_silent_observed_days_end_a_product(silent: int, gone: bool) -> N
 def test_the_class_follows_the_recent_level_and_zeros(units: list[float], expected: DemandClass) -> None:
     """Half of the recent days without sales make a product intermittent; otherwise its units a day decide."""
     assert understand(panel_of(units)).classes == (expected,)
+
+
+def test_what_is_not_known_sells_neither_few_nor_more() -> None:
+    """Five units a day are not few; a product of which nothing is expected is in neither part."""
+    expected = np.array([4.9, 5.0, np.nan])
+    assert sells(expected, few=True).tolist() == [True, False, False]
+    assert sells(expected, few=False).tolist() == [False, True, False]

@@ -10,9 +10,9 @@ import pytest
 
 from contracts import DemandClass, Metrics
 from pipeline.engine.combination import EQUAL, NAIVE
-from pipeline.engine.evaluate import OriginForecasts, Task, among, at_origin, bands_of, nested, score, table
+from pipeline.engine.evaluate import OriginForecasts, Task, among, at_origin, bands_of, nested, of_volume, score, table
 from pipeline.engine.intervals import FALLBACK, LEVELS, spread
-from pipeline.engine.metrics import measure
+from pipeline.engine.metrics import measure, pinball_losses
 from pipeline.engine.observe import lay_out
 from pipeline.engine.panel import Outlook
 from pipeline_tests.engine.builders import MONDAY, NAN, days, demand, on, outlook_of, sold_daily
@@ -292,11 +292,24 @@ def test_scores_are_those_of_the_metrics() -> None:
     assert found.mase == pytest.approx(np.abs(error).mean() / 4)
     assert found.rmsse == pytest.approx(np.sqrt((error**2).mean(axis=1) / 25).mean())
     own = np.vstack([one.actual[3] for one in done])
-    laid = [np.vstack([one.laid[level, 3] for one in done if one.laid is not None]) for level in (0, -1)]
-    expected = measure(own, np.full_like(own, 100), lower=laid[0], upper=laid[1])
+    laid = np.concatenate([one.laid[:, 3:4] for one in done if one.laid is not None], axis=1)
+    expected = measure(own, np.full_like(own, 100), lower=laid[0], upper=laid[-1], losses=pinball_losses(own, laid))
     alone = score(done, None, "p3")
     assert alone == expected.model_copy(update={"mase": alone.mase, "rmsse": alone.rmsse})
     assert alone.mase == pytest.approx(np.abs(own - 100).mean() / 4)
+
+
+def test_few_units_are_judged_apart() -> None:
+    """Products are parted by the units a day that they are expected to sell; one that has no forecast is in no part."""
+    done = scored(2)
+    units = np.where(np.arange(len(done[0].products))[:, None] < 2, 4.9, 5.0)
+    units[-1] = NAN
+    quiet = [replace(one, combined=np.broadcast_to(units, one.actual.shape)) for one in done]
+    for one, few, more in zip(quiet, of_volume(quiet, few=True), of_volume(quiet, few=False), strict=True):
+        assert few.products == one.products[:2]
+        assert more.products == one.products[2:-1]
+        assert few.actual.shape == (2, one.actual.shape[1])
+        assert (more.combined == 5.0).all()
 
 
 def test_a_product_that_took_no_part_has_no_score() -> None:
@@ -309,14 +322,15 @@ def test_the_table_has_a_row_a_product_origin_and_day() -> None:
     """The table holds each number at its product, origin and day."""
     done = nested(scored(2, products=3))
     found = table(done, "bakery")
-    given = ["tenant_id", "product_id", "origin", "date", "horizon", "actual", "y_hat", "lower", "upper", "scale"]
-    assert list(found.columns) == [*given, NAIVE, "linear"]
+    given = ["tenant_id", "product_id", "origin", "date", "horizon", "actual", "y_hat", "lower", "upper"]
+    assert list(found.columns) == [*given, "scale", "pinball", NAIVE, "linear"]
     assert len(found) == 2 * 3 * HORIZON
     assert not found.duplicated(["product_id", "origin", "horizon"]).any()
     assert ((found["date"] - found["origin"]).dt.days == found["horizon"]).all()
     line = found[(found["product_id"] == "p1") & (found["origin"] == done[1].origin) & (found["horizon"] == 9)]
     assert line["actual"].item() == done[1].actual[1, 8]
     assert line["scale"].item() == done[1].difference[1]
+    assert found["pinball"].mean() == pytest.approx(score(done).pinball)
     assert done[1].laid is not None
     assert line[["lower", "upper"]].to_numpy().tolist() == [done[1].laid[[0, -1], 1, 8].tolist()]
     assert table([], "bakery").empty

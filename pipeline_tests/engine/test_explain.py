@@ -15,6 +15,7 @@ from contracts import PartKind
 from pipeline.engine.explain import explain
 from pipeline.engine.families import FAMILIES, Fitted, Recipe
 from pipeline.engine.families.base import Explains
+from pipeline.engine.families.lightgbm import GAP
 from pipeline.engine.families.trees_explained import PART_OF, in_units
 from pipeline.engine.features import CONTEXTUAL, STATIC, TEMPORAL
 from pipeline.engine.panel import Floats, Outlook, Panel
@@ -34,7 +35,17 @@ from pipeline_tests.engine import simulated
 from pipeline_tests.engine.builders import NAN, outlook_of, panel_of
 from pipeline_tests.engine.conformance import LEAD, LENGTH, history, outlook
 
-TELLING = ("seasonal_naive", "seasonal_average", "linear", "prophet", "lightgbm", "ets", "theta", "tsb")
+TELLING = (
+    "seasonal_naive",
+    "seasonal_average",
+    "linear",
+    "prophet",
+    "lightgbm",
+    "lightgbm_direct",
+    "ets",
+    "theta",
+    "tsb",
+)
 EXACT = 1e-6
 RAIN, PROMO, FAIR = Part(PartKind.COVARIATE, "rain"), Part(PartKind.COVARIATE, "promo"), Part(PartKind.HOLIDAY, "fair")
 UNITS = st.one_of(st.just(0.0), st.just(NAN), st.floats(0, 1e4))
@@ -166,7 +177,7 @@ def test_trees_tell_what_they_use() -> None:
 
 def test_every_feature_has_a_word() -> None:
     """Each feature of the trees belongs to one part; a new one must be given its place."""
-    assert set(PART_OF) == {*TEMPORAL, *CONTEXTUAL, *STATIC}
+    assert set(PART_OF) == {*TEMPORAL, *CONTEXTUAL, *STATIC, GAP}
 
 
 @settings(max_examples=100, deadline=None)

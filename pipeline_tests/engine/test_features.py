@@ -140,10 +140,22 @@ def test_training_and_forecasting_see_the_same() -> None:
     """The features of a training day are those that a forecast made the evening before would have had."""
     history, known = panel(), outlook()
     codes = Codes.of(history)
-    for column, observed, trained in training_days(history, known, codes, LENGTH - 30):
+    for column, _, observed, trained in training_days(history, known, codes, LENGTH - 30):
         evening = history.until(history.dates[column - 1])
         forecast = FeatureMaker(evening, known, codes).day(evening.quantity[:, -MEMORY:], column)
         np.testing.assert_array_equal(trained[observed], forecast[observed])
+
+
+def test_a_gap_is_out_of_sight() -> None:
+    """Training days take turns with the gaps, and their features are those of the evening that many days before."""
+    history, known = panel(), outlook()
+    codes, seen = Codes.of(history), set()
+    for column, gap, observed, trained in training_days(history, known, codes, LENGTH - 30, (0, 7, 14)):
+        evening = history.quantity[:, : column - gap]
+        forecast = FeatureMaker(history, known, codes).day(evening[:, -MEMORY:], column)
+        np.testing.assert_array_equal(trained[observed], forecast[observed])
+        seen.add((column % 3, gap))
+    assert seen == {(0, 0), (1, 7), (2, 14)}
 
 
 def test_names_never_seen_have_no_number() -> None:
@@ -158,7 +170,7 @@ def test_training_days_are_the_observed_ones() -> None:
     """Every observation but those of the first day, which has no past, is a training day, once."""
     history = panel()
     marks = np.zeros(history.quantity.shape, bool)
-    for column, observed, _ in training_days(history, outlook(), Codes.of(history)):
+    for column, _, observed, _ in training_days(history, outlook(), Codes.of(history)):
         assert not marks[:, column].any()
         marks[:, column] = observed
     np.testing.assert_array_equal(marks[:, 1:], history.observed[:, 1:])

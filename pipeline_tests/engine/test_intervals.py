@@ -18,6 +18,7 @@ from pipeline.engine.intervals import (
     product_scale,
     quantiles,
     spread,
+    widening,
 )
 from pipeline_tests.engine.builders import NAN
 
@@ -72,6 +73,22 @@ def test_few_errors_do_not_make_narrow_intervals(count: int) -> None:
         laid = lay(np.array([1000.0]), np.ones(1), bands[HIGH])
         covered.append(laid[0, 0] <= 1000 + rng.standard_normal() <= laid[-1, 0])
     assert np.mean(covered) > 0.87
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**16), st.floats(-9, 9), st.lists(st.integers(-10, 800), min_size=2, max_size=5))
+def test_a_range_never_narrows_with_age(seed: int, skew: float, ages: list[int]) -> None:
+    """The older the model the further out both ends, in order and not below 0; a fresh one is as it was."""
+    rng = np.random.default_rng(seed)
+    bands, y_hat = calibrated(rng.normal(skew, 3, (30, 14)))[HIGH], rng.gamma(0.5, 10, 14)
+    unit = spread(rng.gamma(1, 2, 1), y_hat[None])[0]
+    laid = np.array([lay(y_hat, unit, bands, widening(age)) for age in sorted(ages)])
+    assert (np.diff(laid[:, -1], axis=0) >= 0).all()
+    assert (np.diff(laid[:, 0], axis=0) <= 0).all()
+    assert (np.diff(laid, axis=1) >= 0).all()
+    assert (laid >= 0).all()
+    np.testing.assert_allclose(lay(y_hat, unit, bands, widening(0)), lay(y_hat, unit, bands))
+    assert widening(0) == widening(-1) == 1
 
 
 def test_a_quantile_is_corrected_outwards() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from contracts import Metrics
-from pipeline.engine.metrics import measure, scaled_errors, seasonal_scales
+from pipeline.engine.intervals import LEVELS
+from pipeline.engine.metrics import measure, pinball_losses, scaled_errors, seasonal_scales
 from pipeline_tests.engine.builders import NAN, panel_of
 
 UNITS = st.one_of(st.just(NAN), st.integers(0, 40).map(float))
@@ -20,7 +21,7 @@ UNITS = st.one_of(st.just(NAN), st.integers(0, 40).map(float))
 def slowly(
     actual: list[float],
     forecast: list[float],
-    ends: list[tuple[float, float]],
+    laid: list[tuple[float, ...]],
 ) -> Metrics:
     """Return the metrics as one would explain them."""
     days = [i for i in range(len(actual)) if math.isfinite(actual[i]) and math.isfinite(forecast[i])]
@@ -41,7 +42,14 @@ def slowly(
         accuracy=None if mape is None else max(0.0, 100 - mape),
         wape=sum(abs(e) for e in errors) / total if total else None,
         bias=sum(errors) / total if total else None,
-        coverage=sum(ends[i][0] <= actual[i] <= ends[i][1] for i in days) / n,
+        coverage=sum(laid[i][0] <= actual[i] <= laid[i][-1] for i in days) / n,
+        below_upper=sum(actual[i] <= laid[i][-1] for i in days) / n,
+        pinball=sum(
+            level * (actual[i] - said) if actual[i] > said else (1 - level) * (said - actual[i])
+            for i in days
+            for level, said in zip(LEVELS, laid[i], strict=True)
+        )
+        / (n * len(LEVELS)),
     )
 
 
@@ -52,10 +60,10 @@ def test_every_figure_against_the_slow_one(data: st.DataObject) -> None:
     shape = data.draw(st.tuples(st.integers(1, 4), st.integers(1, 6)))
     blocks = [data.draw(npst.arrays(float, shape, elements=UNITS)) for _ in range(2)]
     actual, forecast = blocks
-    lower = np.nan_to_num(forecast) - 5
-    found = measure(actual, forecast, lower=lower, upper=np.nan_to_num(forecast) + 3)
-    ends = [(low, low + 8) for low in lower.ravel().tolist()]
-    expected = slowly(*(block.ravel().tolist() for block in blocks), ends)
+    steps = np.array([-5, -3, -2, 0, 1, 2, 3]).reshape(-1, 1, 1)
+    laid = np.nan_to_num(forecast) + steps
+    found = measure(actual, forecast, lower=laid[0], upper=laid[-1], losses=pinball_losses(actual, laid))
+    expected = slowly(*(block.ravel().tolist() for block in blocks), list(zip(*laid.reshape(7, -1), strict=True)))
     figures = expected.model_dump()
     assert {k for k, v in found.model_dump().items() if v is None} == {k for k, v in figures.items() if v is None}
     defined = {name: value for name, value in figures.items() if value is not None}
@@ -88,15 +96,24 @@ def test_accuracy_does_not_fall_below_zero() -> None:
 
 
 def test_without_scales_or_ends_their_figures_are_none() -> None:
-    """MASE, RMSSE and coverage are not made up."""
+    """MASE, RMSSE, coverage, the share below the upper end and the pinball loss are not made up."""
     found = measure(np.array([1.0]), np.array([2.0]))
-    assert (found.mase, found.rmsse, found.coverage) == (None, None, None)
+    assert (found.mase, found.rmsse, found.coverage, found.below_upper, found.pinball) == (None,) * 5
 
 
 def test_the_ends_of_an_interval_belong_to_it() -> None:
     """An actual on an end is covered."""
     found = measure(np.array([1.0, 3.0, 4.0]), np.full(3, 2.0), lower=np.full(3, 1.0), upper=np.full(3, 3.0))
-    assert found.coverage == pytest.approx(2 / 3)
+    assert found.coverage == found.below_upper == pytest.approx(2 / 3)
+
+
+def test_the_true_quantiles_have_the_smallest_pinball_loss() -> None:
+    """Of a known Poisson, its own quantiles lose less than any that are a unit further out or in."""
+    units = np.random.default_rng(4).poisson(6, 20_000).astype(float)
+    true = np.quantile(units, LEVELS)[:, None]
+    outwards = np.sign(np.array(LEVELS) - 0.5)[:, None]
+    loss = {step: pinball_losses(units, true + step * outwards).mean() for step in (-1, 0, 1)}
+    assert loss[0] < min(loss[-1], loss[1])
 
 
 def test_seasonal_scales_against_a_loop() -> None:

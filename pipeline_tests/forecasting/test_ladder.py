@@ -12,6 +12,8 @@ from sqlalchemy import text
 
 from contracts import ForecastRow, Rung
 from pipeline.engine.families import FAMILIES, Recipe
+from pipeline.engine.intervals import lay, product_scale, spread
+from pipeline.engine.metrics import seasonal_scales
 from pipeline.forecasting import ladder, members
 from pipeline.forecasting.ladder import QUANTILE_COLUMNS, Ladder
 from pipeline.sources.extract import extract_sales
@@ -79,7 +81,7 @@ def test_champions_serve_their_products(running: Shop) -> None:
     """Every product with a model stands on the first rung, with its version and why."""
     frame = climb(running)
     champions = running.installation.registry.champions("bakery")
-    assert rungs(frame) == {**dict.fromkeys(TRAINABLE, Rung.CHAMPION), "new": Rung.SEASONAL_NAIVE}
+    assert rungs(frame) == {**dict.fromkeys(TRAINABLE, Rung.CHAMPION), "new": Rung.BORROWED}
     for product in TRAINABLE:
         assert set(frame.loc[frame["product_id"] == product, "model_version"]) == {champions[product].version}
         assert reason(frame, product) == "in use"
@@ -94,6 +96,26 @@ def test_the_stored_model_forecasts_what_its_training_did(running: Shop, trainin
             assert one.ahead is not None
             laid = values(frame, one.ledger.product_id, QUANTILE_COLUMNS)
             np.testing.assert_allclose(laid.T, one.ahead, rtol=1e-9)
+
+
+def test_a_standing_models_range_widens(running: Shop) -> None:
+    """Four weeks after its fit the range, scaled by what is known today, is 1 % wider, and says so."""
+    assert reason(climb(running), "baguette") == "in use"
+    running.sell(sales_of(LENGTH + 28))
+    frame = climb(running)
+    assert reason(frame, "baguette") == "in use; 28 days old: range 1 % wider"
+    manifest = running.installation.registry.manifest(
+        "bakery", "baguette", running.installation.registry.champions("bakery")["baguette"].version
+    )
+    y_hat = values(frame, "baguette")[:, 0]
+    data = running.data()
+    row = [data.panel.row["baguette"]]
+    scale = product_scale(seasonal_scales(data.held.panel.take(row))[0], data.demand.level[row])
+    assert scale[0] != manifest.scale
+    fresh = lay(y_hat, spread(scale, y_hat[None])[0], manifest.bands)[:, y_hat > 0]
+    aged = values(frame, "baguette", QUANTILE_COLUMNS).T[:, y_hat > 0]
+    np.testing.assert_allclose(aged[-1] - aged[0], 1.01 * (fresh[-1] - fresh[0]))
+    np.testing.assert_allclose(aged[3], fresh[3])
 
 
 def test_closed_days_are_zero_with_their_intervals(running: Shop) -> None:
@@ -155,11 +177,12 @@ def test_a_broken_champion_gives_way_to_the_previous_one(running: Shop) -> None:
     assert rungs(frame) == {
         **dict.fromkeys(TRAINABLE, Rung.CHAMPION),
         "tart": Rung.PREVIOUS_CHAMPION,
-        "new": Rung.SEASONAL_NAIVE,
+        "new": Rung.BORROWED,
     }
     assert set(frame.loc[frame["product_id"] == "tart", "model_version"]) == {first["tart"]}
     assert reason(frame, "tart").startswith(f"champion {second['tart']}: prophet: artefact prophet.json")
     assert reason(frame, "tart").endswith("; in use")
+    assert reason(frame, "new").endswith("borrowed from the whole business, 5 products")
     assert reason(frame, "rye") == "in use"
 
 

@@ -281,6 +281,7 @@ def test_minimum_history(count: int, severity: Severity) -> None:
     assert found.examples == (f"first {first.date()}", f"last with sales {last.date()}")
     if severity is Severity.ERROR:
         assert found.reason.startswith("Product requires minimum 30 days of sales data. Currently: 29 days.")
+        assert found.reason.endswith("borrowed from similar products where three can lend, else last week's sales.")
 
 
 def test_ninety_days_are_enough() -> None:

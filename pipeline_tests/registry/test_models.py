@@ -197,7 +197,7 @@ def test_metrics_hold_every_figure(registry: Registry) -> None:
     """All figures of the contract, negative ones too, come back with full precision."""
     full = Metrics(
         n=3, mae=1 / 3, rmse=0.1, r2_score=-2.5, mape=12.5, mape_days_left_out=0.25, accuracy=87.5, wape=0.1,
-        mase=0.7, rmsse=0.8, bias=-0.05, coverage=1.0,
+        mase=0.7, rmsse=0.8, bias=-0.05, coverage=1.0, below_upper=0.95, pinball=0.3,
     )  # fmt: skip
     version = register(registry, start(registry), metrics=full)
     assert registry.metrics("bakery", "baguette", version)["combination"] == full.model_dump()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from contracts import FileSource, PlanRow, Tenant
+from contracts import DemandClass, FileSource, PlanRow, Tenant
 from pipeline import tenants
 from pipeline.installation import Installation
 from pipeline.settings import Settings
@@ -73,9 +73,13 @@ def write_csv(path: Path, sales: Mapping[str, np.ndarray]) -> None:
     table.to_csv(path, index=False)
 
 
+FEW_TRIALS = {f"tuning_trials_{demand_class}": 6 for demand_class in DemandClass}
+
+
 def quick_settings(home: Path, **changes: object) -> Settings:
-    """Return settings that train in seconds: two past origins, a week ahead."""
-    return Settings.model_validate({"pipeline_home": home, "evaluation_origins": 2, "horizon_days": 7, **changes})
+    """Return settings that train in seconds: two past origins, a week ahead, few trials."""
+    quick = {"pipeline_home": home, "evaluation_origins": 2, "horizon_days": 7, **FEW_TRIALS}
+    return Settings.model_validate({**quick, **changes})
 
 
 @dataclass

@@ -10,11 +10,11 @@ import pytest
 
 from contracts import FileSource, Tenant
 from pipeline.engine.evaluate import OriginForecasts, score, table
-from pipeline.engine.families import FAMILIES
 from pipeline.engine.intervals import FALLBACK
 from pipeline.errors import DataError, SourceError
 from pipeline.settings import Settings
 from pipeline.training.backtest import ACTIVE_DAYS, MIN_DAYS, Span, backtest
+from pipeline.training.recipes import families_of
 from pipeline_tests.training.shop import FIRST, Sales, write_csv
 
 LENGTH = 200
@@ -48,7 +48,7 @@ def test_origins_families_and_progress(tmp_path: Path) -> None:
     last = FIRST + pd.Timedelta(days=LENGTH - 1)
     assert [(last - one.origin).days for one in done] == [14, 7]
     for one in done:
-        assert set(one.families) == set(FAMILIES)
+        assert set(one.families) == set(families_of(SETTINGS))
         assert one.combined.shape == (2, 7)
         assert np.isfinite(one.combined).all()
     assert told == [(n, 6) for n in range(7)]
@@ -75,7 +75,7 @@ def test_every_day_is_scored_closed_ones_as_zero(tmp_path: Path) -> None:
     assert frame["actual"].notna().all()
     sundays = frame[frame["date"].dt.dayofweek == 6]
     assert len(sundays) == 4
-    assert (sundays[["actual", "y_hat", *FAMILIES]] == 0).all(axis=None)
+    assert (sundays[["actual", "y_hat", *families_of(SETTINGS)]] == 0).all(axis=None)
 
 
 def test_products_take_part_with_ninety_days(tmp_path: Path) -> None:

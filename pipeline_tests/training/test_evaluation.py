@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,18 @@ import pandas as pd
 import pytest
 
 from pipeline.engine.evaluate import OriginForecasts, at_origin, score, table
+from pipeline.engine.families import FAMILIES
+from pipeline.errors import ConfigurationError
 from pipeline.training.evaluation import (
     ARRAYS,
     Evaluation,
     Origins,
-    evaluated_families,
     faults_of,
+    honesty,
     measured,
     past_origins,
 )
+from pipeline.training.recipes import evaluated_families, families_of, recipes
 from pipeline_tests.training.shop import LENGTH, Shop, sales_of
 
 
@@ -64,9 +68,40 @@ def test_history_limits_the_origins(fresh: Shop, days: int, count: int) -> None:
     assert Evaluation(()).nesting == "not evaluated: too little history for a past origin"
 
 
-def test_families_with_a_stand_in_are_not_refitted() -> None:
-    """Prophet is evaluated by its stand-in."""
-    assert evaluated_families() == ("seasonal_naive", "seasonal_average", "linear", "lightgbm", "ets", "theta", "tsb")
+def test_families_with_a_stand_in_are_not_refitted(fresh: Shop) -> None:
+    """Prophet is evaluated by its stand-in; a family that is switched off takes no part."""
+    settings = fresh.installation.settings
+    assert set(evaluated_families(settings)) == set(FAMILIES) - {"prophet", "lightgbm_direct"}
+    with_all = settings.model_copy(update={"without_families": ""})
+    assert set(evaluated_families(with_all)) == set(FAMILIES) - {"prophet"}
+
+
+def test_trees_given_by_hand_are_grown_so(fresh: Shop) -> None:
+    """What is set of the trees is in both boosters' recipes and in no other's; what is unset is left to the family."""
+    changes = {"without_families": "", "lightgbm_n_estimators": 50, "lightgbm_colsample_bytree": 0.5}
+    made = recipes(fresh.installation.settings.model_copy(update=changes))
+    for name in ("lightgbm", "lightgbm_direct"):
+        assert made[name].parameters == {"n_estimators": 50, "colsample_bytree": 0.5}
+    assert "n_estimators" not in made["linear"].parameters
+    data = fresh.sell(sales_of())
+    booster = FAMILIES["lightgbm"].fit(data.panel, data.outlook, made["lightgbm"]).booster
+    assert booster.num_trees() == 50
+
+
+@pytest.mark.parametrize(
+    ("without", "said"),
+    [
+        ("linaer", "'linaer' is none of ets, lightgbm, lightgbm_direct, linear"),
+        ("ets, seasonal_naive", "'seasonal_naive' is none of"),
+        ("linear,prophet,lightgbm,lightgbm_direct,ets,theta", "leaves no family for products that sell on most days"),
+        ("linear", "'prophet' needs 'linear', whose errors stand for its own; leave out both or none"),
+    ],
+)
+def test_families_that_cannot_be_left_out_are_named(fresh: Shop, without: str, said: str) -> None:
+    """A family that does not exist, a gatekeeper, or one that another needs cannot be left out; the text says which."""
+    settings = fresh.installation.settings.model_copy(update={"without_families": without})
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        families_of(settings)
 
 
 def test_an_origin_comes_back_as_it_was(fresh: Shop) -> None:
@@ -142,6 +177,16 @@ def test_a_stored_evaluation_tells_the_same_figures(trained: Shop) -> None:
     assert total.mase == pytest.approx(score(scored).mase, rel=0.05)
     assert naive.wape == pytest.approx(score(scored, "seasonal_naive").wape)
     assert [one.n for one in measured(table((), "bakery"))] == [0, 0]
+
+
+def test_few_units_are_judged_by_the_upper_end() -> None:
+    """Of four units a day the upper end alone counts, of five the whole range; unscored days count for neither."""
+    days = [("few", 4.0, 0.0), ("few", 4.0, 8.0), ("few", 4.0, 9.0), ("more", 5.0, 0.0), ("more", 5.0, 5.0)]
+    frame = pd.DataFrame([*days, ("more", 5.0, np.nan)], columns=["product_id", "y_hat", "actual"])
+    frame = frame.assign(origin=pd.Timestamp("2024-05-01"), lower=1.0, upper=8.0)
+    assert honesty(frame) == {"coverage": 0.5, "days": 2, "below_upper": pytest.approx(2 / 3), "days_of_few": 3}
+    assert honesty(frame[frame["product_id"] == "few"]).keys() == {"below_upper", "days_of_few"}
+    assert honesty(table((), "bakery")) == {}
 
 
 def test_intervals_of_the_evaluation_are_calibrated(trained: Shop) -> None:

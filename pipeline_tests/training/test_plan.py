@@ -147,6 +147,8 @@ def test_the_weekly_schedule_is_a_cause_with_new_sales(trained: Shop) -> None:
     [
         {"prophet_changepoint_prior_scale": 0.1},
         {"prophet_weekly_seasonality": "false"},
+        {"without_families": ""},
+        {"lightgbm_max_depth": 4},
         {"zero_share_error": 0.99},
         {"evaluation_origins": 1},
         {"seed": 3},

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sqlalchemy import select
 
 from contracts import DemandClass, ModelManifest, Outcome
+from pipeline.compute import map_unordered
 from pipeline.engine.demand import Demand
 from pipeline.engine.panel import Panel
 from pipeline.engine.tuning import Tuned
@@ -19,7 +22,11 @@ from pipeline.errors import EngineError
 from pipeline.registry.tables import TenantModel
 from pipeline.training.searches import Searches
 from pipeline_tests.registry.conftest import empty_postgres  # noqa: F401 - a fixture
+from pipeline_tests.training import racing
 from pipeline_tests.training.shop import LENGTH, TRAINABLE, Shop, sales_of
+
+RUNNERS = 2
+"""Workers that race."""
 
 
 def searched(shop: Shop) -> dict[str, dt.datetime]:
@@ -84,6 +91,33 @@ def test_corrected_history_is_searched_anew(trained: Shop) -> None:
     sales["tart"] = np.where(np.arange(LENGTH) == 20, 99.0, sales["tart"])
     trained.sell(sales)
     assert set(left(trained)) == {one.demand_class for one in manifests(trained).values()}
+
+
+@pytest.mark.parametrize(("days_before", "renewed"), [(1, True), (200, True), (0, False)])
+def test_corrected_covariates_are_searched_anew(trained: Shop, days_before: int, renewed: bool) -> None:
+    """Weather that was changed before the stretch of days makes every class due; from its first day on, none."""
+    opened, data = trained.installation, trained.data()
+    assert left(trained) == []
+    known = Searches(data, opened.registry, opened.store, opened.settings)
+    known.tasks()
+
+    def searches(rain: np.ndarray) -> Searches:
+        outlook = replace(data.outlook, covariates={"rain": rain})
+        return Searches(replace(data, outlook=outlook), opened.registry, opened.store, opened.settings)
+
+    rain = np.arange(float(len(data.outlook.dates)))
+    first = searches(rain)
+    tasks = first.tasks()
+    for task in tasks:
+        first.keep(task, known.tuned, 0.0)
+    assert tasks
+    assert searches(rain).tasks() == []
+    reuse = opened.settings.tuning_reuse_days
+    begun = data.origin - pd.Timedelta(days=data.origin.toordinal() % reuse)
+    corrected = rain.copy()
+    # What was known on the evening of the stretch's first day is what a search is told apart by.
+    corrected[data.outlook.dates.get_loc(begun) + 1 - days_before] += 5
+    assert bool(searches(corrected).tasks()) is renewed
 
 
 @pytest.mark.parametrize("change", [{"tuning_sampler": "random"}, {"tuning_trials_high": 9}, {"seed": 5}])
@@ -180,6 +214,23 @@ def test_a_database_that_cannot_be_used_costs_no_search(fresh: Shop, place: str,
     note = f"trials are not kept: the database of TUNING_STORAGE cannot be used ({fault})"
     assert all(note in reason and "geheim" not in reason for reason in reasons)
     assert all(one.tuning is not None for one in manifests(fresh).values())
+
+
+def test_workers_may_begin_on_an_empty_database_at_once(fresh: Shop) -> None:
+    """Its tables are there before a worker needs them: every search is made, none is lost to a race."""
+    budget = dict.fromkeys([f"tuning_trials_{one}" for one in DemandClass], 2)
+    fresh.configure(tuning_storage=f"sqlite:///{fresh.root / 'trials.db'}", **budget)
+    opened = fresh.installation
+    tasks = Searches(fresh.data(), opened.registry, opened.store, opened.settings).tasks()[:RUNNERS]
+    with sqlite3.connect(fresh.root / "trials.db") as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    assert {"studies", "trials"} <= tables
+    barrier = fresh.root / "barrier"
+    barrier.mkdir()
+    given = [(task, barrier, RUNNERS) for task in tasks]
+    outcomes = list(map_unordered(racing.searching, given, workers=RUNNERS, timeout=60))
+    assert [one.error for one in outcomes] == [None] * RUNNERS
+    assert all(len(record.trials) == 2 for one in outcomes if one.value for record in one.value.records.values())
 
 
 def test_postgresql_keeps_trials(fresh: Shop, empty_postgres: str) -> None:  # noqa: F811 - the fixture above

@@ -106,6 +106,28 @@ def test_a_manifest_says_what_was_done(training: Training) -> None:
         assert set(manifest.libraries) == {"lightgbm", "numpy", "optuna", "pandas", "prophet"}
 
 
+def test_direct_trees_take_part_when_asked_for(fresh: Shop) -> None:
+    """With no family left out the direct trees are evaluated, weighed, stored, and can be read back."""
+    fresh.configure(without_families="")
+    done, job = fresh.train()
+    manifest = by_product(done)["baguette"].manifest
+    assert manifest is not None
+    [member] = [m for m in manifest.members if m.family == "lightgbm_direct"]
+    learnt = weights_of(job.trainer.evaluation.scored).shares([*MODELS, "lightgbm_direct"], manifest.demand_class)
+    assert member.weight == learnt["lightgbm_direct"]
+    assert member.metrics == score(job.trainer.evaluation.scored, "lightgbm_direct", "baguette")
+    FAMILIES[member.family].from_files({ref.name: fresh.installation.store.get(ref) for ref in member.files})
+
+
+def test_without_the_regression_nothing_is_searched(fresh: Shop) -> None:
+    """Where no family with searched settings takes part, nothing is searched, and the others make the model."""
+    fresh.configure(without_families="linear,prophet,lightgbm_direct")
+    manifest = by_product(fresh.train()[0])["baguette"].manifest
+    assert manifest is not None
+    assert manifest.tuning is None
+    assert {m.family for m in manifest.members} == {"lightgbm", "ets", "theta", "tsb"}
+
+
 def test_a_manifest_stands_in_the_registry_with_its_files(trained: Shop) -> None:
     """Every registered model's files are whole, and read back they are what their families can read."""
     opened = trained.installation

@@ -19,7 +19,7 @@ from pipeline.training.evaluation import Evaluation
 from pipeline.training.trainer import Done
 
 PLOT_DAYS = 120
-SHOWN_LETTERS = 80
+SHOWN_LETTERS = 60
 """Of a product's name in the plot and the words that stand for it: the event must stay small."""
 SHOWN_PARTS = 6
 
@@ -52,7 +52,7 @@ def materialization(done: Done, data: TenantData, evaluation: Evaluation) -> dg.
             "evaluation": manifest.evaluation,
             "seconds": round(manifest.seconds, 3),
             "notes": list(manifest.notes),
-            **numbers({**figures, **naive}),
+            **{name: round(value, 6) for name, value in numbers({**figures, **naive}).items()},
         },
         tags={"dagster/data_version": manifest.data_fingerprint[:32]},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.engine.families.base import FAULTS, Family, Fitted, Recipe, Scope
 from pipeline.engine.families.ets import ETS
-from pipeline.engine.families.lightgbm import LightGBM
+from pipeline.engine.families.lightgbm import DIRECT, LightGBM
 from pipeline.engine.families.linear import Linear
 from pipeline.engine.families.plugins import find
 from pipeline.engine.families.prophet import Prophet
@@ -17,7 +17,8 @@ FAMILIES: dict[str, Family]
 FOREIGN: dict[str, str]
 """Distribution and version of each family that is not ours."""
 
-_OURS = (SeasonalNaive(), SeasonalAverage(), Linear(), Prophet(), LightGBM(), ETS(), Theta(), TSB())
+_TREES = (LightGBM(), LightGBM("lightgbm_direct", "direct trees", DIRECT))
+_OURS = (SeasonalNaive(), SeasonalAverage(), Linear(), Prophet(), *_TREES, ETS(), Theta(), TSB())
 
 
 def __getattr__(name: str) -> object:

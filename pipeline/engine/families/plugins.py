@@ -11,7 +11,8 @@ from pipeline.errors import ConfigurationError
 
 GROUP = "demand_forecast_pipeline.families"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-IN_TABLES = ("tenant_id", "product_id", "origin", "date", "horizon", "actual", "y_hat", "lower", "upper", "scale")
+DAYS = ("tenant_id", "product_id", "origin", "date", "horizon")
+IN_TABLES = (*DAYS, "actual", "y_hat", "lower", "upper", "pinball", "scale")
 RESERVED = frozenset({*IN_TABLES, "combination", "naive"})
 """Words that stand beside the families' names in tables, and mean something else there."""
 MEMBERS = tuple(name for name in vars(Family) if not name.startswith("_"))

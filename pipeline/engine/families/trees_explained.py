@@ -26,7 +26,7 @@ GATHERED = (
     (Part(PartKind.DAY_OF_MONTH), "day_of_month"),
     (HOLIDAYS, "is_holiday holiday_tomorrow holiday_yesterday days_to_holiday days_from_holiday"),
     (Part(PartKind.RECENT_DAYS), "level lag_1 lag_2 lag_3 mean_7 mean_28 mean_91 smoothed trend_7_28"),
-    (Part(PartKind.RECENT_DAYS), "deviation_28 largest_28 zero_share_28 days_since_sale age_days"),
+    (Part(PartKind.RECENT_DAYS), "deviation_28 largest_28 zero_share_28 days_since_sale age_days gap"),
     (Part(PartKind.PRODUCT), "product category location"),
 )
 """The features that each part gathers; a covariate is a part of its own."""

@@ -20,9 +20,9 @@ from pipeline.installation import Installation
 from pipeline.monitoring.anomalies import judge_days
 from pipeline.tenant_data import TenantData
 from pipeline.training.evaluation import Origins
-from pipeline.training.fitting import PooledTask, ProductTask, fit_pooled, fit_product
+from pipeline.training.fitting import PooledTask, ProductTask, fit_pooled, fit_product, search_class
 from pipeline.training.recipes import recipes
-from pipeline.training.searches import Searches, search_class
+from pipeline.training.searches import Searches
 
 LIBRARIES = ("prophet", "lightgbm", "optuna", "sklearn.ensemble", "scipy.optimize")
 SEARCH = "searches"

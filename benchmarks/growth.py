@@ -15,10 +15,7 @@ PRODUCTS = (100, 300, 1000)
 MODES = ("whole", "local", "pooled")
 MOST_GROWTH = 0.15
 MOST_WORKER = 300.0
-"""MB of a training's largest worker, beside twice the feature matrix of the pooled family.
-
-The same workers serve a whole training, so that the one which fits the trees has fitted products before.
-"""
+"""MB of a worker that fits products; one that fits the trees may hold twice their feature matrix beside."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Size:
 
     @property
     def limit(self) -> float:
-        """MB that the training's largest worker may hold."""
+        """MB that a worker may hold which fits the trees, and so the largest of a training: it does both."""
         return MOST_WORKER + 2 * float(self.pooled.found["matrix"])
 
 
@@ -63,7 +60,7 @@ def _size(products: int, folder: Path, progress: Steps) -> Size:
 
 def page(found: Sequence[Size]) -> Page:
     """Return the page of two sizes or more, the smallest first."""
-    budgets = [_growth(found), *map(_largest_worker, found)]
+    budgets = [_growth(found), *(row for size in found for row in _workers(size))]
     second, last = found[-2], found[-1]
     marginal = (last.whole.found["cpu"] - second.whole.found["cpu"]) / (last.products - second.products)
     headings = (
@@ -80,8 +77,8 @@ def page(found: Sequence[Size]) -> Page:
         "# How cost and memory grow",
         "",
         "Full trainings of tenants of the sample generator, three years of daily sales each, never trained before, "
-        f"worker processes: {found[0].whole.found['workers']}. *Largest worker* is that of the whole training. The "
-        "last two columns judge nothing: fresh workers that only fit products (*local*), or only the trees (*pooled*).",
+        f"worker processes: {found[0].whole.found['workers']}. *Largest worker* is that of the whole training, whose "
+        "workers do everything; *local* and *pooled* are fresh ones that only fit products, or only the trees.",
         "",
         *table((*headings, "local MB", "pooled MB"), [_cells(size) for size in found]),
         *table(("budget", "measured", "at most", ""), budgets),
@@ -111,6 +108,11 @@ def _growth(found: Sequence[Size]) -> Sequence[str]:
     return what, f"{risen:+.0%}", f"{MOST_GROWTH:+.0%}", verdict(risen <= MOST_GROWTH)
 
 
-def _largest_worker(size: Size) -> Sequence[str]:
-    held = verdict(size.whole.child_peak <= size.limit)
-    return f"largest worker, {size.products:,}, MB", figure(size.whole.child_peak, 0), figure(size.limit, 0), held
+def _workers(size: Size) -> Iterator[Sequence[str]]:
+    for what, peak, limit in (
+        ("fits products", size.local.child_peak, MOST_WORKER),
+        ("fits the trees", size.pooled.child_peak, size.limit),
+        ("does everything", size.whole.child_peak, size.limit),
+    ):
+        held = verdict(peak <= limit)
+        yield f"{size.products:,} products, a worker that {what}, MB", figure(peak, 0), figure(limit, 0), held

@@ -20,7 +20,8 @@ from typing import Any
 
 from pebble import ProcessFuture, ProcessPool
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX")
+"""Set to 1 in a worker. The last is glibc's: what one thread has freed, no other thread's arena uses again."""
 SILENT_EXIT = 1_000
 """Stands for exit code 0, which Pebble takes for a worker that was asked to end."""
 

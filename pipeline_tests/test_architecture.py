@@ -137,6 +137,13 @@ def test_the_code_location_loads_no_model_library():
     assert done.stdout.strip() == "[]", done.stdout
 
 
+def test_workers_load_no_database():
+    """What a worker of a training imports before its first task is the engine, and no library that it never calls."""
+    code = "import sys, pipeline.training.fitting; print([n for n in ('sqlalchemy', 'fsspec') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]", done.stdout
+
+
 def _is_module(name: str) -> bool:
     """Whether a dotted name is a module of ours, not an object inside one."""
     place = ROOT.joinpath(*name.split("."))

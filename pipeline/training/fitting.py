@@ -1,4 +1,7 @@
-"""The final fits: functions that run in worker processes, and what they take and give."""
+"""What a training computes in worker processes: the functions, and what they take and give.
+
+A worker imports this module, so it imports the engine alone: a database's library would cost each worker 40 MB.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from contracts import DemandClass
+from pipeline.engine.demand import understand
 from pipeline.engine.evaluate import OriginForecasts, Task, at_origin
 from pipeline.engine.explain import explain
 from pipeline.engine.families import FAMILIES, Recipe
 from pipeline.engine.faults import borne
 from pipeline.engine.panel import Floats, Outlook, Panel
 from pipeline.engine.parts import Parts, total
-from pipeline.engine.tuning import Tuned
+from pipeline.engine.tuning import Search, Tuned, tune
 from pipeline.errors import FamilyError
-from pipeline.training.searches import SearchTask, search_class
 
 EXPLAINED_DAYS = 1
 """Days ahead whose forecast is explained with the fit; trees take milliseconds for a product and day."""
+
+
+@dataclass(frozen=True)
+class SearchTask:
+    """One demand class's products and how their settings are searched."""
+
+    demand_class: DemandClass
+    panel: Panel
+    outlook: Outlook
+    horizon: int
+    search: Search
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,11 @@ def prepare(task: Task | PooledTask | SearchTask) -> OriginForecasts | PooledFit
     if isinstance(task, Task):
         return at_origin(task)
     return fit_pooled(task) if isinstance(task, PooledTask) else search_class(task)
+
+
+def search_class(task: SearchTask) -> Tuned:
+    """Search the settings of a class."""
+    return tune(task.panel, understand(task.panel), task.outlook, task.horizon, task.search)
 
 
 def fit_pooled(task: PooledTask) -> PooledFit:

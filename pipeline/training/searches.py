@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from contracts import DemandClass
-from pipeline.engine.demand import understand
-from pipeline.engine.panel import Outlook, Panel
-from pipeline.engine.tuning import Search, Tuned, joined, tune
+from pipeline.engine.tuning import Search, Tuned, joined
 from pipeline.errors import PipelineError
 from pipeline.registry.database import with_driver
 from pipeline.registry.registry import Registry
@@ -22,23 +20,8 @@ from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
 from pipeline.training.evaluation import outlook_digest
 from pipeline.training.fingerprint import fingerprints, fingerprints_as_of, of_tenant
+from pipeline.training.fitting import SearchTask
 from pipeline.training.recipes import CODE_VERSION, config_fingerprint, search_of
-
-
-@dataclass(frozen=True)
-class SearchTask:
-    """One demand class's products and how their settings are searched."""
-
-    demand_class: DemandClass
-    panel: Panel
-    outlook: Outlook
-    horizon: int
-    search: Search
-
-
-def search_class(task: SearchTask) -> Tuned:
-    """Search the settings of a class in a worker."""
-    return tune(task.panel, understand(task.panel), task.outlook, task.horizon, task.search)
 
 
 class Searches:

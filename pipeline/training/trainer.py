@@ -39,12 +39,13 @@ from pipeline.training.fitting import (
     PooledFit,
     PooledTask,
     ProductTask,
+    SearchTask,
     fit_product,
     prepare,
 )
 from pipeline.training.manifest import ManifestMaker, Stored
 from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes
-from pipeline.training.searches import Searches, SearchTask
+from pipeline.training.searches import Searches
 
 PRODUCTS_A_TIMEOUT = 500
 """Products up to which TASK_TIMEOUT_SECONDS holds for a task over all of them; with more it grows alike."""

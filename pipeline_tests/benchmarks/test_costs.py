@@ -65,13 +65,15 @@ def test_a_comparison_that_is_not_like_for_like_says_so() -> None:
     assert cost.BLIND not in cost.page(replace(measured(60.0), covariates=False)).text
 
 
-def size(products: int, cpu: float, worker: float, matrix: float = 50.0) -> Size:
-    """A tenant of so many products, whose fresh workers are larger than any budget."""
+def size(
+    products: int, cpu: float, worker: float, matrix: float = 50.0, local: float = 200.0, pooled: float = 210.0
+) -> Size:
+    """A tenant of so many products."""
     return Size(
         products,
         whole=fresh(500, worker, cpu=cpu, wall=10.0, products=products - 1, workers=2),
-        local=fresh(child=901.0),
-        pooled=fresh(child=902.0, matrix=matrix),
+        local=fresh(child=local),
+        pooled=fresh(child=pooled, matrix=matrix),
     )
 
 
@@ -95,12 +97,26 @@ def test_the_marginal_cost_is_told() -> None:
     assert "Marginal cost, from 300 to 1,000: 0.60 CPU s a product" in text
 
 
-def test_the_largest_worker_of_a_training_is_judged() -> None:
-    """It may hold 300 MB and twice the matrix; fresh workers, however large, are told and not judged."""
-    sizes = size(100, 100.0, 400.0), size(1000, 1000.0, 401.0), size(3000, 3000.0, 401.0, matrix=51.0)
-    found = budgets(*sizes)
-    assert found["largest worker, 100, MB"] == ["400", "400", "held"]
-    assert found["largest worker, 1,000, MB"] == ["401", "400", "**missed**"]
-    assert found["largest worker, 3,000, MB"] == ["401", "402", "held"]
-    assert len(found) == 1 + len(sizes)
-    assert ["100", "99", "100", "1.00", "10", "500", "400", "400", "901", "902"] in rows(growth.page(sizes).text)
+@pytest.mark.parametrize(
+    ("what", "sizes", "told"),
+    [
+        ("does everything", {"worker": 400.0}, ["400", "400", "held"]),
+        ("does everything", {"worker": 401.0}, ["401", "400", "**missed**"]),
+        ("does everything", {"worker": 401.0, "matrix": 51.0}, ["401", "402", "held"]),
+        ("fits the trees", {"worker": 1.0, "pooled": 400.0}, ["400", "400", "held"]),
+        ("fits the trees", {"worker": 1.0, "pooled": 401.0}, ["401", "400", "**missed**"]),
+        ("fits products", {"worker": 1.0, "local": 300.0}, ["300", "300", "held"]),
+        ("fits products", {"worker": 1.0, "local": 301.0}, ["301", "300", "**missed**"]),
+    ],
+)
+def test_workers_are_judged(what: str, sizes: dict[str, float], told: list[str]) -> None:
+    """300 MB for one that fits products; twice the matrix more where the trees are fitted, or all is done."""
+    found = budgets(size(100, 100.0, 1.0), size(3000, 3000.0, **sizes))
+    assert found[f"3,000 products, a worker that {what}, MB"] == told
+    assert len(found) == 1 + 2 * 3
+
+
+def test_the_table_of_sizes_has_every_figure() -> None:
+    """Products asked for and trained, cost, wall time, and the memory of the parent and each kind of worker."""
+    text = growth.page([size(100, 100.0, 400.0, local=901.0, pooled=902.0), size(300, 300.0, 1.0)]).text
+    assert ["100", "99", "100", "1.00", "10", "500", "400", "400", "901", "902"] in rows(text)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from pipeline.engine.tuning import Tuned
-from pipeline.training.searches import SearchTask, search_class
+from pipeline.training.fitting import SearchTask, search_class
 
 
 def searching(given: tuple[SearchTask, Path, int]) -> Tuned:

@@ -193,7 +193,8 @@ def _with_gap(features: np.ndarray, gap: int) -> np.ndarray:
 def _made_relative(x: np.ndarray, columns: Sequence[str]) -> Floats:
     """Divide the columns that are in units by the level of their row, in place, and return the (rows,) levels."""
     level = np.fmax(x[:, columns.index("level")].astype(float), LEAST_LEVEL)
-    x[:, [columns.index(name) for name in IN_UNITS]] /= level[:, None]
+    for name in IN_UNITS:  # One by one: all at once would copy most of the largest table of all.
+        x[:, columns.index(name)] /= level
     return np.asarray(level)
 
 

@@ -14,11 +14,15 @@ from contracts import Contract
 PREVIEW_ROWS = 8
 
 
-def of_table(frame: pd.DataFrame, path: object, row: type[Contract] | None = None, /, **further: Any) -> dict[str, Any]:
+def of_table(
+    frame: pd.DataFrame, path: object, row: type[Contract] | Mapping[str, str], /, **further: Any
+) -> dict[str, Any]:
     """Return the metadata of a stored table; `row` describes its columns, `further` adds or replaces entries."""
-    told = {} if row is None else {name: field.description for name, field in row.model_fields.items()}
+    described: Mapping[str, str | None] = (
+        row if isinstance(row, Mapping) else {name: field.description for name, field in row.model_fields.items()}
+    )
     columns = [
-        dg.TableColumn(name=str(name), type=_kind(frame[name]), description=told.get(str(name))) for name in frame
+        dg.TableColumn(name=str(name), type=_kind(frame[name]), description=described.get(str(name))) for name in frame
     ]
     return {
         "dagster/row_count": len(frame),

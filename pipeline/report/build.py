@@ -18,6 +18,7 @@ from pipeline.monitoring.anomalies import to_show
 from pipeline.monitoring.findings import HISTORY_CHECKS, REPORT_CHECKS, Finding
 from pipeline.plots import product_plot
 from pipeline.report.content import ForecastDay, ProductLine, TenantReport, Totals, UnusualDay
+from pipeline.report.methods import methods
 from pipeline.sources.extract import load_report
 from pipeline.tables import read_table, records
 from pipeline.tenant_data import TenantData
@@ -76,6 +77,8 @@ def build_report(installation: Installation, tenant_id: str) -> TenantReport:
         products=tuple(_line(sources, row) for row in range(len(data.panel.products))),
         extraction=extraction,
         findings=tuple(found),
+        methods=methods(evaluation, sources.manifests),
+        modelled=len(sources.manifests),
         unusual=unusual[:shown],
         unusual_more=max(len(unusual) - shown, 0),
         unusual_of=installation.settings.unusual_days_recent,

@@ -59,6 +59,23 @@ class ProductLine:
         return None if error is None else error * (known(self.mean_quantity) or 0.0)
 
 
+@dataclass(frozen=True)
+class Method:
+    """One way of forecasting in the report.
+
+    `part` is its share of the forecasts, the mean of its weights over all products with a model; `products` counts
+    those in which it has a share. `wape` is its own error on past days and `together` that of the finished forecast
+    on the same days, as shares; `measured_as` names the family whose error stands for its own.
+    """
+
+    family: str
+    part: float
+    products: int
+    wape: float | None = None
+    together: float | None = None
+    measured_as: str | None = None
+
+
 class UnusualDay(NamedTuple):
     """A day that sold clearly more or less than such a day usually does, units."""
 
@@ -87,6 +104,7 @@ class Totals:
 class TenantReport:
     """Everything in a tenant's report; `origin` is the last day that the forecasts have seen.
 
+    `methods` are the ways of forecasting, the largest part first, out of `modelled` products that have a model.
     `unusual` are the days to look at among the last `unusual_of`, the most surprising first; `unusual_more` says how
     many more there are.
     """
@@ -100,6 +118,8 @@ class TenantReport:
     products: tuple[ProductLine, ...] = ()
     extraction: ExtractionReport | None = None
     findings: tuple[Finding, ...] = ()
+    methods: tuple[Method, ...] = ()
+    modelled: int = 0
     unusual: tuple[UnusualDay, ...] = ()
     unusual_more: int = 0
     unusual_of: int = 28

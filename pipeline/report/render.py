@@ -112,7 +112,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for helper in (words.percent, words.signed_percent, words.decimal, words.units, words.raw):
+    for helper in (words.percent, words.signed_percent, words.decimal, words.units, words.raw, words.method):
         environment.filters[helper.__name__] = helper
     environment.globals["unusual"] = words.unusual
     environment.filters |= {"short_day": words.short_day, "long_day": words.long_day}

@@ -12,6 +12,17 @@ WHOLE_FROM = 3.0
 """Units from which quantities are written without decimals."""
 SAME = 0.005
 """Difference of errors, as a share of the naive one, that is not worth a word."""
+METHODS = {
+    "seasonal_naive": "repeats what was sold on that weekday a week before",
+    "seasonal_average": "averages the last four of the same weekday",
+    "ets": "follows level, trend and week, the latest sales most",
+    "theta": "follows the level, and half of the trend",
+    "tsb": "for rare sales: how often something is sold, and how much then",
+    "linear": "adds up trend, week, year, holidays and what else is given",
+    "prophet": "the parts of linear, fitted another way",
+    "lightgbm": "decision trees that learn from all products together",
+    "lightgbm_direct": "the same trees, never fed with their own forecasts",
+}
 
 
 def percent(value: float | None) -> str:
@@ -65,6 +76,11 @@ def unusual(name: str, day: dt.date, sold: float, usual: float) -> str:
     """Return what was strange about a day, such as `12 March: 410 of Croissant, where about 40 are usual`."""
     amount = "nothing" if sold == 0 else units(sold)
     return f"{day:%A} {day.day} {day:%B}: {amount} of {name}, where about {units(usual)} are usual"
+
+
+def method(family: str) -> str:
+    """Return in a few words what a family does."""
+    return METHODS.get(family, "a family of your own")
 
 
 def verdict(totals: Totals) -> str:

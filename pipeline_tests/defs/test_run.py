@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline.defs.jobs import TENANT_ASSETS
+from pipeline.engine.families import FAMILIES
 from pipeline.keys import partition_key, split_key
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.world import ODD, TWIN, Finished
@@ -109,7 +110,7 @@ def test_a_model_says_why_tomorrow_is_what_it_is(models: dict[str, dg.AssetMater
 
 
 def test_tables_show_their_size_columns_and_rows(materializations: list[dg.AssetMaterialization], finished: Finished):
-    """Each stored table has a row count, a column schema, its path and a preview, all true."""
+    """Each stored table has a row count, its columns with their meaning, its path and a preview, all true."""
     tables = [name for name in TENANT_ASSETS if name != "report"]
     for one in materializations:
         name = one.asset_key.to_user_string()
@@ -124,6 +125,8 @@ def test_tables_show_their_size_columns_and_rows(materializations: list[dg.Asset
             assert shown["date"][0] == "date"
             assert shown["product_id"][0] == "string"
             assert shown["upper"] == ("float64", "0.95 quantile.")
+        untold = {column.name for column in schema.columns if not column.description}
+        assert untold <= {"evaluation": {*FAMILIES}, "features": {*frame.columns[3:]}}.get(name, set()), name
         assert one.metadata["path"].value == str(finished.world.home.table(ODD, name)), name
         assert isinstance(one.metadata["preview"], dg.TableMetadataValue), name
 

@@ -64,6 +64,7 @@ def test_few_rows_learn_slowly(monkeypatch: pytest.MonkeyPatch, small: int, tree
     panel, known = panel_of(shop(9, np.array([20.0, 50.0]))), outlook_of(LENGTH + 30)
     assert TREES.fit(panel, known, Recipe()).booster.num_trees() == trees
     assert TREES.fit(panel, known, Recipe({"n_estimators": 60})).booster.num_trees() == 60
+    assert TREES.fit(panel, known, Recipe({"learning_rate": 0.1})).booster.num_trees() == 200
 
 
 def test_a_booster_of_another_format_is_refused() -> None:

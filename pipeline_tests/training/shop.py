@@ -64,11 +64,12 @@ def sales_of(count: int = LENGTH, seed: int = 5) -> Sales:
 
 
 def write_csv(path: Path, sales: Mapping[str, np.ndarray]) -> None:
-    """Write a row for each product and day with sales."""
+    """Write a row for each product and day with sales; of a product that never sells, for each day that is known."""
     dates = pd.date_range(FIRST, periods=len(next(iter(sales.values()))))
     frames = [pd.DataFrame({"date": dates, "product_id": name, "quantity": sales[name]}) for name in sorted(sales)]
-    table = pd.concat(frames)
-    table = table[table["quantity"] > 0].sort_values(["date", "product_id"])
+    table = pd.concat(frames).dropna()
+    never = table.groupby("product_id")["quantity"].transform("max") == 0
+    table = table[(table["quantity"] > 0) | never].sort_values(["date", "product_id"])
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(path, index=False)
 

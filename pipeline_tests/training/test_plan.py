@@ -47,6 +47,17 @@ def test_discontinued_products_are_not_due(fresh: Shop) -> None:
     assert row.reason.startswith("discontinued: no sale in the last 90")
 
 
+def test_a_discontinued_product_is_told_by_the_days_that_it_has(fresh: Shop) -> None:
+    """A product that has been offered for 60 days and never sold is left alone, and no more days are claimed."""
+    never = np.full(LENGTH, np.nan)
+    never[-60:] = 0.0
+    fresh.sell(sales_of() | {"never": never})
+    row = rows_of(fresh.plan())["never"]
+    assert not row.due
+    assert 30 <= row.data_days < 90
+    assert row.reason == f"discontinued: no sale in the last {row.data_days} observed days"
+
+
 def test_products_that_hardly_sell_are_restricted(fresh: Shop) -> None:
     """Above the share of zeros a product is still due, with restricted families."""
     assert [row.product_id for row in fresh.plan() if row.restricted] == ["rare"]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from contracts import DailySales, DayStatus
+from pipeline.defs import columns
 from pipeline.defs.partitions import PRODUCTS, TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table, preview
@@ -98,6 +99,7 @@ def calendar(context: dg.AssetExecutionContext, installation: InstallationResour
         metadata=of_table(
             frame,
             path,
+            columns.CALENDAR,
             origin=str(origin.date()),
             holidays=int(frame.loc[frame["holiday"].notna(), "date"].nunique()),
             coming_holidays={f"{row['date']:%Y-%m-%d}": row["holiday"] for row in records(ahead)},
@@ -130,6 +132,7 @@ def features(context: dg.AssetExecutionContext, installation: InstallationResour
         metadata=of_table(
             frame,
             path,
+            columns.FEATURES,
             feature_count=metadata.feature_count,
             origin=str(data.origin.date()),
             products=preview(products),

@@ -4,6 +4,7 @@
 
 import dagster as dg
 
+from pipeline.defs import columns
 from pipeline.defs.ingestion.assets import OWNERS, calendar, sales
 from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
@@ -33,6 +34,7 @@ def anomalies(context: dg.AssetExecutionContext, installation: InstallationResou
         metadata=of_table(
             judged.days,
             path,
+            columns.ANOMALIES,
             origin=str(data.origin.date()),
             unusual=int(judged.days["unusual"].sum()),
             settings=judged.reason,

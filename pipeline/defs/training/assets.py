@@ -12,6 +12,7 @@ import pandas as pd
 from pydantic import Field
 
 from contracts import LedgerRow, Outcome, PlanRow
+from pipeline.defs import columns
 from pipeline.defs.ingestion.assets import OWNERS, features
 from pipeline.defs.partitions import PRODUCTS, TENANTS
 from pipeline.defs.resources import InstallationResource
@@ -143,7 +144,7 @@ def _evaluation(path: Path, evaluation: Evaluation, tenant_id: str) -> dg.Materi
         frame, told = _standing(path, tenant_id)
         total, naive = measured(frame)
     figures = numbers({**total.model_dump(exclude={"n"}), "naive_wape": naive.wape, "naive_mae": naive.mae})
-    return dg.MaterializeResult("evaluation", metadata=of_table(frame, path, **told, **figures))
+    return dg.MaterializeResult("evaluation", metadata=of_table(frame, path, columns.EVALUATION, **told, **figures))
 
 
 def _standing(path: Path, tenant_id: str) -> tuple[pd.DataFrame, dict[str, str]]:
@@ -245,6 +246,7 @@ def champions(context: dg.AssetExecutionContext, installation: InstallationResou
         metadata=of_table(
             frame,
             path,
+            columns.CHAMPIONS,
             promoted=sum(v.promoted for v in verdicts),
             refused=sum(not v.promoted for v in verdicts),
             withdrawn=sum(v.withdrawn is not None for v in verdicts),

@@ -41,7 +41,10 @@ DEFAULTS: Mapping[str, Any] = {
 }
 SMALL_ROWS = 75_000
 SMALL: Mapping[str, Any] = {"n_estimators": 400, "learning_rate": 0.05}
-"""Of tables with fewer rows: slower learning costs little there, and leaves less to the chance of the seed."""
+"""Of tables with fewer rows, unless either is given by hand: they belong together.
+
+Slower learning costs little there, and leaves less to the chance of the seed.
+"""
 RECURSIVE, DIRECT = (0,), (0, 7, 14)
 GAP = "gap"
 """Feature of the direct way: days by which what is known is older than the eve of the forecast day."""
@@ -76,7 +79,8 @@ class LightGBM:
         """Fit the booster on all observed days of all products, sampled above `max_rows`."""
         import lightgbm
 
-        parameters = {**DEFAULTS, **(SMALL if history.observed.sum() < SMALL_ROWS else {}), **recipe.parameters}
+        slowly = history.observed.sum() < SMALL_ROWS and not SMALL.keys() & recipe.parameters.keys()
+        parameters = {**DEFAULTS, **(SMALL if slowly else {}), **recipe.parameters}
         codes, columns = Codes.of(history), (*names(outlook), *((GAP,) if self.gaps != RECURSIVE else ()))
         x, y = _training_set(history, outlook, codes, self.gaps, int(parameters["max_rows"]), recipe.seed)
         if len(y) < 2 * int(parameters["min_child_samples"]) or not y.any():

@@ -20,6 +20,8 @@ PipelineError
 └── RegistryError             the truth about models cannot be read or written
     ├── SchemaMismatchError   the database is empty, behind or ahead
     ├── NotRegisteredError    no such model, version or job
+    ├── LockedError           another process is at work on it, and went on for too long
+    ├── LockLostError         the lock under which the work ran is gone
     └── IntegrityError        an artefact is missing, torn, or not what its name says
 """
 
@@ -104,6 +106,14 @@ class SchemaMismatchError(RegistryError):
 
 class NotRegisteredError(RegistryError):
     """No such model, version or job."""
+
+
+class LockedError(RegistryError):
+    """Another process is at work on the same thing, and went on for longer than the wait."""
+
+
+class LockLostError(RegistryError):
+    """The lock under which the work ran is gone: somebody else may have begun."""
 
 
 class IntegrityError(RegistryError):

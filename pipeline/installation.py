@@ -9,6 +9,7 @@ from contracts import Tenant
 from pipeline import tenants
 from pipeline.compute import default_workers
 from pipeline.home import Home
+from pipeline.registry.access import MonthlyLog
 from pipeline.registry.registry import Registry, open_registry
 from pipeline.registry.store import ArtefactStore
 from pipeline.settings import Settings, get_settings
@@ -35,7 +36,7 @@ class Installation:
     def store(self) -> ArtefactStore:
         """The artefact store."""
         place = self.settings.model_storage_path or self.home.models
-        return ArtefactStore(place, compress=self.settings.enable_model_compression)
+        return ArtefactStore(place, self.settings.enable_model_compression, MonthlyLog(self.home.root / "access"))
 
     @property
     def workers(self) -> int:

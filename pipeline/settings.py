@@ -6,7 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
@@ -17,7 +18,9 @@ Seasonality = Literal["auto", "true", "false"]
 class Settings(BaseSettings):
     """The pipeline's settings, read from the environment once per process."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     pipeline_home: Path = Field(Path("var"), description="Folder that holds everything that is written.")
 
@@ -32,6 +35,9 @@ class Settings(BaseSettings):
     rabbitmq_url: str | None = Field(None, description="Broker for events; a file under PIPELINE_HOME when unset.")
 
     model_storage_path: str | None = Field(None, description="Artefact store; PIPELINE_HOME/models when unset.")
+    model_signing_key: SecretStr | None = Field(
+        None, min_length=16, description="Signs manifests; with it only signed ones are used."
+    )
     model_retention_days: int = Field(90, ge=1, description="Days that a model version is kept.")
     max_model_versions_per_product: int = Field(10, ge=2, description="Versions kept per product.")
     enable_model_compression: bool = Field(True, description="Compress artefacts.")
@@ -121,10 +127,14 @@ class Settings(BaseSettings):
     retrain_cron: str = Field("0 2 * * 1", description="Cron of the weekly retraining, UTC.")
     dagster_history_days: int = Field(60, ge=7, description="Days that Dagster keeps finished runs and their events.")
     purge_cron: str = Field("30 3 * * *", description="Cron of the purge of Dagster's history, UTC.")
+    storage_care_cron: str = Field("0 4 * * *", description="Cron of the care for old models and objects, UTC.")
     watch_interval_seconds: int = Field(60, ge=5, description="Seconds between looks for new sales files.")
     max_feature_rows: int = Field(2_000_000, ge=1, description="Rows of the features table; older days are left out.")
     workers: int | None = Field(None, ge=1, description="Worker processes a job; cores / MAX_CONCURRENT_JOBS if unset.")
     task_timeout_seconds: float = Field(600, gt=0, description="Seconds that one worker task may take.")
+    training_lock_wait_seconds: float = Field(
+        900, ge=0, description="Seconds that a training waits for another one of the same tenant."
+    )
     seed: int = Field(20_240_101, ge=0, description="Seed of everything random.")
 
     @field_validator(
@@ -140,6 +150,10 @@ class Settings(BaseSettings):
         return self.pipeline_home.expanduser().resolve()
 
 
+SECRETS = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+"""Variables whose values no message may hold."""
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
     """Return the settings of this process.
@@ -150,8 +164,10 @@ def get_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']).upper()}={fault['input']!r}: {fault['msg']}"
-            for fault in error.errors()
-        )
+        faults = "; ".join(_told(fault) for fault in error.errors())
         raise ConfigurationError(f"these settings cannot be used: {faults}") from error
+
+
+def _told(fault: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in fault["loc"]).upper()
+    return f"{name}: {fault['msg']}" if name in SECRETS else f"{name}={fault['input']!r}: {fault['msg']}"

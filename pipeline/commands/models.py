@@ -1,16 +1,18 @@
-"""`pipeline models`: what is registered, and whether it is whole."""
+"""`pipeline models`: what is registered, what is in use and why, and whether it is whole."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from contracts import Metrics
+from contracts import Metrics, ModelManifest, ModelType
 from pipeline.commands.shared import AsJson, WhichTenant, one_tenant, prepared, show
 from pipeline.installation import Installation
+from pipeline.registry.records import Wanted
 
-app = typer.Typer(help="List, show and verify registered models.", no_args_is_help=True)
+app = typer.Typer(help="List, compare, verify and put in use registered models.", no_args_is_help=True)
+FIGURES = ("mae", "rmse", "wape", "mase", "rmsse", "bias", "coverage", "below_upper", "pinball")
 Product = Annotated[str | None, typer.Option("--product", help="Product id.")]
 
 
@@ -19,37 +21,39 @@ def list_(
     tenant: WhichTenant = None,
     product: Product = None,
     deployed: Annotated[bool, typer.Option("--deployed", help="Only the models in use.")] = False,
+    family: Annotated[str | None, typer.Option(help="Only models with this family, such as lightgbm.")] = None,
+    model_type: Annotated[ModelType | None, typer.Option("--type", help="Only models of this type.")] = None,
+    max_wape: Annotated[float | None, typer.Option(help="Only models whose WAPE is at most this.", min=0)] = None,
     limit: Annotated[int, typer.Option(help="Rows at the most.", min=1)] = 50,
     offset: Annotated[int, typer.Option(help="Rows to leave out first.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:
     """List registered models, the newest first.
 
-    Example: pipeline models list --tenant my-bakery --deployed
+    Example: pipeline models list --tenant my-bakery --deployed --family lightgbm --max-wape 0.2
     """
     installation = prepared()
     tenant_id = one_tenant(installation, tenant)
-    rows = []
-    for record in installation.registry.models(tenant_id, product, True if deployed else None, limit, offset):
-        metrics = installation.registry.metrics(tenant_id, record.product_id, record.version)
-        rows.append(
-            {
-                "product": record.product_id,
-                "version": record.version,
-                "families": record.algorithm,
-                "class": record.demand_class,
-                "origin": record.origin,
-                "WAPE": metrics.get("combination", {}).get("wape"),
-                "naive": metrics.get("naive", {}).get("wape"),
-                "in use": "yes" if record.deployed else "",
-            }
-        )
+    wanted = Wanted(product, model_type, family, True if deployed else None, max_wape)
+    rows = [
+        {
+            "product": one.model.product_id,
+            "version": one.model.version,
+            "families": one.model.algorithm,
+            "class": one.model.demand_class,
+            "origin": one.model.origin,
+            "WAPE": one.wape,
+            "naive": one.naive_wape,
+            "in use": "yes" if one.model.deployed else "",
+        }
+        for one in installation.registry.listing(tenant_id, wanted, limit, offset)
+    ]
     show(
         rows,
         as_json,
         f"Models of {tenant_id}",
         right=("WAPE", "naive"),
-        empty=f"{tenant_id} has no model yet",
+        empty=f"{tenant_id} has no such model" if wanted != Wanted() else f"{tenant_id} has no model yet",
         spare=("class", "origin"),
     )
 
@@ -80,15 +84,14 @@ def show_(
         ("seasonal naive", None, manifest.naive_metrics),
     ]
     lines += [(m.family, m.weight, m.metrics) for m in manifest.members]
-    figures = ("mae", "rmse", "wape", "mase", "rmsse", "bias", "coverage", "below_upper", "pinball")
     show(
         [
-            {"family": name, "weight": weight, **metrics.model_dump(include=set(figures))}
+            {"family": name, "weight": weight, **metrics.model_dump(include=set(FIGURES))}
             for name, weight, metrics in lines
         ],
         False,
         "Errors out of sample",
-        right=("weight", *figures),
+        right=("weight", *FIGURES),
     )
     show(
         [
@@ -103,6 +106,83 @@ def show_(
     )
 
 
+@app.command("history")
+def history(
+    product: Annotated[str, typer.Argument(help="Product id.")],
+    tenant: WhichTenant = None,
+    limit: Annotated[int, typer.Option(help="Rows at the most.", min=1)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was decided about a product's champion, the last first: when, what, by whom, and why.
+
+    Example: pipeline models history "Croissant, butter" --tenant my-bakery
+    """
+    installation = prepared()
+    tenant_id = one_tenant(installation, tenant)
+    rows = [
+        {
+            "when": f"{one.decided_at:%Y-%m-%d %H:%M}",
+            "decision": str(one.decision).replace("_", " "),
+            "version": one.to_version,
+            "instead of": one.from_version or "",
+            "MAE": one.figures.get("mae"),
+            "naive": one.figures.get("naive_mae"),
+            "by": one.actor,
+            "reason": one.reason,
+        }
+        for one in installation.registry.promotions(tenant_id, product, limit)
+    ]
+    show(
+        rows,
+        as_json,
+        f"Champions of {product}",
+        right=("MAE", "naive"),
+        empty=f"nothing was decided about {product} yet",
+        spare=("naive", "MAE", "by"),
+    )
+
+
+@app.command("compare")
+def compare(
+    product: Annotated[str, typer.Argument(help="Product id.")],
+    first: Annotated[str, typer.Argument(help="Version, such as 20261120_143022.")],
+    second: Annotated[str, typer.Argument(help="Version to hold against it.")],
+    tenant: WhichTenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold two versions of a product's model against each other: data, errors, weights, what differs.
+
+    Example: pipeline models compare "Croissant, butter" 20261113_020011 20261120_020014
+    """
+    installation = prepared()
+    tenant_id = one_tenant(installation, tenant)
+    both = [comparable(installation.registry.manifest(tenant_id, product, version)) for version in (first, second)]
+    rows = []
+    for name in dict.fromkeys([*both[0], *both[1]]):
+        left, right = (one.get(name) for one in both)
+        rows.append({"": name, first: left, second: right, "differs": "" if left == right else "yes"})
+    show(rows, as_json, f"Models of {product}", right=(first, second), spare=("differs",))
+
+
+@app.command("rollback")
+def rollback(
+    product: Annotated[str, typer.Argument(help="Product id.")],
+    tenant: WhichTenant = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the decision.")] = "by hand",
+) -> None:
+    """Put the model that the one in use replaced back in use, once its files are verified.
+
+    Example: pipeline models rollback "Croissant, butter" --tenant my-bakery --reason "far too low on Saturdays"
+    """
+    installation = prepared()
+    tenant_id = one_tenant(installation, tenant)
+    earlier = installation.registry.previous_champions(tenant_id).get(product)
+    if earlier is not None:
+        _whole(installation, tenant_id, product, earlier.version)
+    done = installation.registry.roll_back(tenant_id, product, reason=reason, actor=_user())
+    typer.echo(f"version {done.to_version} of {product} is in use again, instead of {done.from_version}")
+
+
 @app.command("deploy")
 def deploy(
     product: Annotated[str, typer.Argument(help="Product id.")],
@@ -114,21 +194,70 @@ def deploy(
 
     Example: pipeline models deploy "Croissant, butter" --tenant my-bakery --reason "checked with the baker"
     """
-    import getpass
-
-    from pipeline.errors import IntegrityError
-    from pipeline.training.promotion import broken_files
-
     installation = prepared()
     tenant_id = one_tenant(installation, tenant)
     newest = installation.registry.models(tenant_id, product, None, 1)
     chosen = version or (newest[0].version if newest else _version(installation, tenant_id, product))
-    manifest = installation.registry.manifest(tenant_id, product, chosen)
-    if faults := broken_files(manifest, installation.store):
-        raise IntegrityError(f"version {chosen} of {product!r} is not whole: {'; '.join(faults)}")
+    manifest = _whole(installation, tenant_id, product, chosen)
     figures = {"mae": manifest.metrics.mae, "naive_mae": manifest.naive_metrics.mae}
-    installation.registry.promote(tenant_id, product, chosen, reason=reason, actor=getpass.getuser(), figures=figures)
+    installation.registry.promote(tenant_id, product, chosen, reason=reason, actor=_user(), figures=figures)
     typer.echo(f"version {chosen} of {product} is in use")
+
+
+@app.command("reproduce")
+def reproduce_(
+    product: Annotated[str, typer.Argument(help="Product id.")],
+    version: Annotated[str | None, typer.Argument(help="Version; the one in use, else the newest.")] = None,
+    tenant: WhichTenant = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a registered model again from its manifest, and hold it against what is stored; exit status 1: it differs.
+
+    Example: pipeline models reproduce "Croissant, butter" 20261113_020011 --tenant my-bakery
+    """
+    import json
+
+    from pipeline.training.reproduce import reproduce
+
+    installation = prepared()
+    tenant_id = one_tenant(installation, tenant)
+    chosen = version or _version(installation, tenant_id, product)
+    manifest = installation.registry.manifest(tenant_id, product, chosen)
+    made = reproduce(manifest, installation.data(tenant_id), installation.store, installation.settings)
+    rows = [
+        {
+            "family": one.family,
+            "weight": one.weight,
+            "same files": "yes" if one.same_files else "no",
+            "forecasts differ by": one.difference,
+            "why not": one.fault or "",
+        }
+        for one in made.members
+    ]
+    if as_json:
+        typer.echo(json.dumps({"same": made.same, "not_as_it_was": made.differences, "members": rows}, indent=2))
+    else:
+        show(
+            rows, False, f"{product} {chosen}, made again", right=("weight", "forecasts differ by"), spare=("why not",)
+        )
+        for line in made.differences:
+            typer.echo(f"not as it was: {line}")
+        typer.echo("the same model" if made.same else "not the same model")
+    if not made.same:
+        raise typer.Exit(1)
+
+
+@app.command("sign")
+def sign(tenant: WhichTenant = None) -> None:
+    """Sign the manifests that are not signed yet with MODEL_SIGNING_KEY: you vouch for them as they stand.
+
+    Look at them first with `pipeline models verify`.
+
+    Example: pipeline models sign --tenant my-bakery
+    """
+    installation = prepared()
+    tenant_id = one_tenant(installation, tenant)
+    typer.echo(f"{installation.registry.sign_all(tenant_id)} models of {tenant_id} were signed")
 
 
 @app.command("verify")
@@ -155,6 +284,39 @@ def verify(tenant: WhichTenant = None, product: Product = None, as_json: AsJson 
     show(faults, as_json, "Broken models", empty=f"{count} models of {tenant_id} are whole")
     if faults:
         raise typer.Exit(1)
+
+
+def comparable(manifest: ModelManifest) -> dict[str, Any]:
+    """Return what of a manifest is worth comparing, flat: data, errors, weights and settings, code and libraries."""
+    facts = manifest.model_dump(include={"origin", "demand_class", "data_days", "horizon", "grade", "seed"})
+    facts |= {name: getattr(manifest.metrics, name) for name in FIGURES}
+    facts["naive wape"] = manifest.naive_metrics.wape
+    for member in manifest.members:
+        facts[f"{member.family}: weight"] = member.weight
+        facts |= {f"{member.family}: {name}": value for name, value in member.parameters.items()}
+    facts["data"], facts["settings"] = manifest.data_fingerprint[:12], manifest.config_fingerprint[:12]
+    return facts | {"code": manifest.code_version} | {f"library {k}": v for k, v in manifest.libraries.items()}
+
+
+def _whole(installation: Installation, tenant_id: str, product: str, version: str) -> ModelManifest:
+    """Return the manifest of a model whose files are whole.
+
+    Raises:
+        IntegrityError: one is not; names it.
+    """
+    from pipeline.errors import IntegrityError
+    from pipeline.training.promotion import broken_files
+
+    manifest = installation.registry.manifest(tenant_id, product, version)
+    if faults := broken_files(manifest, installation.store):
+        raise IntegrityError(f"version {version} of {product!r} is not whole: {'; '.join(faults)}")
+    return manifest
+
+
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
 
 
 def _version(installation: Installation, tenant_id: str, product: str) -> str:

@@ -36,7 +36,7 @@ def open_engine(settings: Settings) -> Engine:
     Raises:
         ConfigurationError: DATABASE_URL is no URL, or names another database than these two.
     """
-    url = _url(settings)
+    url = location(settings)
     if url.get_backend_name() == "sqlite":
         return _sqlite(url, settings)
     return create_engine(
@@ -48,6 +48,27 @@ def open_engine(settings: Settings) -> Engine:
         pool_pre_ping=settings.db_pool_pre_ping,
         echo=settings.db_echo,
         hide_parameters=True,
+    )
+
+
+def location(settings: Settings) -> URL:
+    """Return where the registry's database is.
+
+    Raises:
+        ConfigurationError: DATABASE_URL is no URL, or names another database than these two.
+    """
+    if settings.database_url is None:
+        return URL.create("sqlite", database=str(Home(settings.home).registry_file))
+    try:
+        url = make_url(settings.database_url)
+    except ArgumentError as error:
+        raise ConfigurationError("DATABASE_URL is not a URL such as postgresql://user@host:5432/name") from error
+    url = with_driver(url)
+    if url.get_backend_name() == "postgresql" or (url.get_backend_name() == "sqlite" and url.database):
+        return url
+    raise ConfigurationError(
+        f"DATABASE_URL names {url.drivername!r} and database {url.database!r}; "
+        "use postgresql://user@host:5432/name or sqlite:////absolute/path.db"
     )
 
 
@@ -115,22 +136,6 @@ def is_empty(engine: Engine) -> bool:
     """
     with explained(engine), engine.connect() as connection:
         return _revision(connection) is None
-
-
-def _url(settings: Settings) -> URL:
-    if settings.database_url is None:
-        return URL.create("sqlite", database=str(Home(settings.home).registry_file))
-    try:
-        url = make_url(settings.database_url)
-    except ArgumentError as error:
-        raise ConfigurationError("DATABASE_URL is not a URL such as postgresql://user@host:5432/name") from error
-    url = with_driver(url)
-    if url.get_backend_name() == "postgresql" or (url.get_backend_name() == "sqlite" and url.database):
-        return url
-    raise ConfigurationError(
-        f"DATABASE_URL names {url.drivername!r} and database {url.database!r}; "
-        "use postgresql://user@host:5432/name or sqlite:////absolute/path.db"
-    )
 
 
 def _sqlite(url: URL, settings: Settings) -> Engine:

@@ -14,6 +14,7 @@ from pipeline.registry.records import JobRecord, JobStatus
 from pipeline.registry.repository import AnyRow, Repository, columns_of, now
 from pipeline.registry.tables import TrainingJob
 
+PRIORITIES = ("urgent", "high", "normal", "low")
 COUNTS = ("trained", "skipped", "insufficient", "failed")
 _COLUMNS = columns_of(TrainingJob, (field.name for field in fields(JobRecord)))
 
@@ -30,8 +31,18 @@ class Jobs(Repository):
         requested_by: str,
         products_total: int = 0,
         run_id: str | None = None,
+        priority: str = "normal",
+        retry_count: int = 0,
+        git_commit: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str:
-        """Record that a job runs from now on, and return its id."""
+        """Record that a job runs from now on, and return its id.
+
+        Raises:
+            RegistryError: the priority is not known.
+        """
+        if priority not in PRIORITIES:
+            raise RegistryError(f"a training job cannot have priority {priority!r}; use {', '.join(PRIORITIES)}")
         job_id = uuid4().hex
         values = {
             "id": job_id,
@@ -45,6 +56,10 @@ class Jobs(Repository):
             "products_completed": 0,
             "started_at": now(),
             "run_id": run_id,
+            "priority": priority,
+            "retry_count": retry_count,
+            "git_commit": git_commit,
+            "tags": dict(tags or {}),
         }
         with self._writing() as connection:
             connection.execute(insert(TrainingJob).values(**values, **dict.fromkeys(COUNTS, 0)))

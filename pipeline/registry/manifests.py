@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,8 +18,8 @@ COMBINATION = "combination"
 NAIVE = "naive"
 
 
-def model_row(manifest: ModelManifest) -> dict[str, Any]:
-    """Return the values of a manifest's row in `trained_models`."""
+def model_row(manifest: ModelManifest, key: bytes | None) -> dict[str, Any]:
+    """Return the values of a manifest's row in `trained_models`, signed where there is a key."""
     text = manifest.model_dump_json()
     return {
         "tenant_id": manifest.tenant_id,
@@ -38,6 +40,7 @@ def model_row(manifest: ModelManifest) -> dict[str, Any]:
         "deployed": False,
         "manifest": text,
         "manifest_sha256": _digest(text),
+        "signature": sign(text, key) if key else None,
     }
 
 
@@ -61,22 +64,51 @@ def artefact_rows(manifest: ModelManifest, model_id: int) -> list[dict[str, Any]
     ]
 
 
-def read_manifest(tenant_id: str, product_id: str, version: str, text: str, sha256: str) -> ModelManifest:
-    """Return the manifest that `text` holds.
+@dataclass(frozen=True)
+class StoredManifest:
+    """A manifest as its row holds it, and of which model the row is."""
+
+    tenant_id: str
+    product_id: str
+    version: str
+    text: str
+    sha256: str
+    signature: str | None
+
+    def __str__(self) -> str:
+        """Name it in a message."""
+        return f"the manifest of {self.tenant_id}/{self.product_id} {self.version}"
+
+
+def sign(text: str, key: bytes) -> str:
+    """Return the HMAC-SHA256 of a manifest's text (RFC 2104), in hexadecimal digits."""
+    return hmac.new(key, text.encode("utf-8"), hashlib.sha256).hexdigest()
+
+
+def read_manifest(stored: StoredManifest, key: bytes | None) -> ModelManifest:
+    """Return the manifest that a row holds.
+
+    Args:
+        stored: the row.
+        key: with one, only what was signed with it is read.
 
     Raises:
-        IntegrityError: the text is not what was registered, or is of another model than its row.
+        IntegrityError: the text is not what was registered, was not signed with the key, or is of another model.
     """
-    where = f"the manifest of {tenant_id}/{product_id} {version}"
-    if _digest(text) != sha256:
-        raise IntegrityError(f"{where} was changed after it was registered: expected {sha256}, found {_digest(text)}")
+    if _digest(stored.text) != stored.sha256:
+        found = _digest(stored.text)
+        raise IntegrityError(f"{stored} was changed after it was registered: expected {stored.sha256}, found {found}")
+    if key is not None and stored.signature is None:
+        raise IntegrityError(f"{stored} is not signed, and MODEL_SIGNING_KEY is set: train again, or `models sign`")
+    if key is not None and not hmac.compare_digest(sign(stored.text, key), stored.signature or ""):
+        raise IntegrityError(f"{stored} was not signed with this MODEL_SIGNING_KEY, or was changed since")
     try:
-        manifest = ModelManifest.model_validate_json(text)
+        manifest = ModelManifest.model_validate_json(stored.text)
     except ValidationError as error:
-        raise IntegrityError(f"{where} is no manifest that this code can read: {error}") from error
-    found = (manifest.tenant_id, manifest.product_id, manifest.version)
-    if found != (tenant_id, product_id, version):
-        raise IntegrityError(f"{where} is that of {found[0]}/{found[1]} {found[2]}: its row was changed")
+        raise IntegrityError(f"{stored} is no manifest that this code can read: {error}") from error
+    names = (manifest.tenant_id, manifest.product_id, manifest.version)
+    if names != (stored.tenant_id, stored.product_id, stored.version):
+        raise IntegrityError(f"{stored} is that of {names[0]}/{names[1]} {names[2]}: its row was changed")
     return manifest
 
 

@@ -5,21 +5,31 @@ from __future__ import annotations
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from contracts import LedgerRow, ModelManifest, ModelType
 from pipeline.errors import NotRegisteredError, RegistryError
 from pipeline.keys import slug
-from pipeline.registry.manifests import artefact_rows, metric_rows, model_row, read_manifest
+from pipeline.registry.manifests import (
+    COMBINATION,
+    NAIVE,
+    StoredManifest,
+    artefact_rows,
+    metric_rows,
+    model_row,
+    read_manifest,
+    sign,
+)
 from pipeline.registry.plans import write_ledger
-from pipeline.registry.records import ModelRecord
+from pipeline.registry.records import ListedModel, ModelRecord, Wanted
 from pipeline.registry.repository import AnySelect, Repository, columns_of, insert_into, require_job
 from pipeline.registry.tables import Artefact, PerformanceMetric, PromotionDecision, TrainedModel
 
 VERSION_FORMAT = "%Y%m%d_%H%M%S"
 _FIELDS = tuple(field.name for field in fields(ModelRecord))
 _COLUMNS = columns_of(TrainedModel, _FIELDS)
+EVERY = Wanted()
 
 
 class Models(Repository):
@@ -54,7 +64,7 @@ class Models(Repository):
             stored = manifest.model_copy(update={"version": version})
             with self._writing() as connection:
                 require_job(connection, stored.job_id, stored.tenant_id)
-                if _insert(connection, stored):
+                if _insert(connection, stored, self._key):
                     if ledger is not None:
                         write_ledger(connection, ledger.model_copy(update={"version": version}))
                     return stored
@@ -64,14 +74,33 @@ class Models(Repository):
 
         Raises:
             NotRegisteredError: there is no such model.
-            IntegrityError: the manifest was changed after it was registered.
+            IntegrityError: the manifest was changed after it was registered, or is not signed as it has to be.
         """
-        query = _of_product(select(TrainedModel.manifest, TrainedModel.manifest_sha256), tenant_id, product_id)
+        columns = (TrainedModel.manifest, TrainedModel.manifest_sha256, TrainedModel.signature)
+        query = _of_product(select(*columns), tenant_id, product_id)
         with self._reading() as connection:
             row = connection.execute(query.where(TrainedModel.version == version)).one_or_none()
         if row is None:
             raise NotRegisteredError(f"no model {version!r} of product {product_id!r} of tenant {tenant_id!r}")
-        return read_manifest(tenant_id, product_id, version, row.manifest, row.manifest_sha256)
+        return read_manifest(StoredManifest(tenant_id, product_id, version, *row), self._key)
+
+    def sign_all(self, tenant_id: str) -> int:
+        """Sign what of a tenant is not signed yet, as it stands, and return how many; who asks vouches for it.
+
+        Raises:
+            RegistryError: there is no key.
+        """
+        if self._key is None:
+            raise RegistryError("MODEL_SIGNING_KEY is unset: there is nothing to sign with")
+        query = select(TrainedModel.id, TrainedModel.manifest).where(
+            TrainedModel.tenant_id == tenant_id, TrainedModel.signature.is_(None)
+        )
+        with self._writing() as connection:
+            rows = connection.execute(query.with_for_update()).all()
+            for row in rows:
+                signature = sign(row.manifest, self._key)
+                connection.execute(update(TrainedModel).where(TrainedModel.id == row.id).values(signature=signature))
+        return len(rows)
 
     def models(
         self,
@@ -90,6 +119,25 @@ class Models(Repository):
         if deployed is not None:
             query = query.where(TrainedModel.deployed.is_(deployed))
         return self._records(query.limit(limit).offset(offset))
+
+    def listing(self, tenant_id: str, wanted: Wanted = EVERY, limit: int = 50, offset: int = 0) -> list[ListedModel]:
+        """Return a page of a tenant's models, the last registered first, each with its error."""
+        chosen = select(TrainedModel.id).where(TrainedModel.tenant_id == tenant_id, *_conditions(wanted))
+        if wanted.max_wape is not None:
+            chosen = _with_wape(chosen, error := aliased(PerformanceMetric), COMBINATION)
+            chosen = chosen.where(error.value <= wanted.max_wape)
+        # The page is cut before its errors are looked up: what lies before it costs an index entry each.
+        page = chosen.order_by(TrainedModel.id.desc()).limit(limit).offset(offset).subquery()
+        own, naive = aliased(PerformanceMetric), aliased(PerformanceMetric)
+        query = select(*_COLUMNS, own.value.label("wape"), naive.value.label("naive_wape"))
+        query = query.join(page, page.c.id == TrainedModel.id)
+        query = _with_wape(_with_wape(query, own, COMBINATION), naive, NAIVE).order_by(TrainedModel.id.desc())
+        with self._reading() as connection:
+            rows = [row._asdict() for row in connection.execute(query)]
+        return [
+            ListedModel(ModelRecord(**{name: row[name] for name in _FIELDS}), row["wape"], row["naive_wape"])
+            for row in rows
+        ]
 
     def latest(self, tenant_id: str, model_type: ModelType = ModelType.FORECAST) -> dict[str, ModelRecord]:
         """Return each product's newest version."""
@@ -133,6 +181,23 @@ class Models(Repository):
     def _records(self, query: AnySelect) -> list[ModelRecord]:
         with self._reading() as connection:
             return [ModelRecord(**row._asdict()) for row in connection.execute(query)]
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    product = None if wanted.product_id is None else slug(wanted.product_id)
+    asked = (
+        (product, TrainedModel.product_key == product),
+        (wanted.model_type, TrainedModel.type == wanted.model_type),
+        (wanted.family, ("+" + TrainedModel.algorithm + "+").contains(f"+{wanted.family}+", autoescape=True)),
+        (wanted.deployed, TrainedModel.deployed.is_(bool(wanted.deployed))),
+    )
+    return [condition for value, condition in asked if value is not None]
+
+
+def _with_wape(query: AnySelect, figures: type[PerformanceMetric], family: str) -> AnySelect:
+    """Join a model's WAPE of a family, NULL where it has none."""
+    of_model = (figures.model_id == TrainedModel.id) & (figures.family == family) & (figures.metric == "wape")
+    return query.outerjoin(figures, of_model)
 
 
 def _of_product(query: AnySelect, tenant_id: str, product_id: str) -> AnySelect:
@@ -187,10 +252,10 @@ def _refuse_foreign(manifest: ModelManifest, ledger: LedgerRow | None) -> None:
         raise RegistryError(f"a ledger row of {'/'.join(row)} cannot be committed with a model of {'/'.join(model)}")
 
 
-def _insert(connection: Connection, manifest: ModelManifest) -> bool:
+def _insert(connection: Connection, manifest: ModelManifest, key: bytes | None) -> bool:
     """Insert a model with all that hangs on it; False when its version was taken meanwhile."""
     unique = ["tenant_id", "product_key", "version"]
-    statement = insert_into(connection, TrainedModel).values(**model_row(manifest))
+    statement = insert_into(connection, TrainedModel).values(**model_row(manifest, key))
     inserted = connection.scalar(statement.on_conflict_do_nothing(index_elements=unique).returning(TrainedModel.id))
     if inserted is None:
         return False

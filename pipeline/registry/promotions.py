@@ -12,11 +12,18 @@ from sqlalchemy import Connection, insert, select, update
 from contracts import ModelType
 from pipeline.errors import NotRegisteredError
 from pipeline.keys import slug
-from pipeline.registry.records import Decision, Promotion
+from pipeline.registry.audit import write_audit
+from pipeline.registry.records import Action, Decision, Promotion
 from pipeline.registry.repository import AnyRow, Repository, columns_of, now, plain_json
 from pipeline.registry.tables import PromotionDecision, TrainedModel
 
 _COLUMNS = columns_of(PromotionDecision, (field.name for field in fields(Promotion)))
+_AUDITED = {
+    Decision.PROMOTED: Action.PROMOTE,
+    Decision.ROLLED_BACK: Action.ROLL_BACK,
+    Decision.WITHDRAWN: Action.WITHDRAW,
+}
+"""Decisions that change what forecasts; a refusal changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +196,11 @@ def _decide(
         actor=verdict.actor,
     )
     values = {column.key: getattr(made, column.key) for column in _COLUMNS if column.key != "id"}
+    if verdict.decision in _AUDITED:
+        subject = f"{verdict.product_id} {to_version}"
+        details = {"from": made.from_version, "to": to_version, **made.figures}
+        action = _AUDITED[verdict.decision]
+        write_audit(connection, verdict.tenant_id, action, subject, verdict.actor, verdict.reason, details)
     statement = insert(PromotionDecision).values(**values, product_key=slug(verdict.product_id))
     return replace(made, id=connection.scalar(statement.returning(PromotionDecision.id)) or 0)
 

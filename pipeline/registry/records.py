@@ -33,6 +33,16 @@ class Decision(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+class Action(StrEnum):
+    """What was done to a tenant's models."""
+
+    PROMOTE = "promote"
+    ROLL_BACK = "roll_back"
+    WITHDRAW = "withdraw"
+    QUARANTINE = "quarantine"
+    DELETE = "delete"
+
+
 @dataclass(frozen=True)
 class JobRecord:
     """One training job; `percentage` is 0 to 100, times are UTC."""
@@ -55,6 +65,36 @@ class JobRecord:
     finished_at: dt.datetime | None
     error: str | None
     run_id: str | None
+    priority: str
+    retry_count: int
+    git_commit: str | None
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line of a job's log; `milliseconds` is what the step took."""
+
+    at: dt.datetime
+    level: str
+    step: str
+    message: str
+    milliseconds: float | None
+    details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AuditRecord:
+    """One entry of the audit: `subject` is a product with its version, or a stored object."""
+
+    id: int
+    at: dt.datetime
+    actor: str
+    action: Action
+    tenant_id: str
+    subject: str
+    reason: str
+    details: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -80,6 +120,29 @@ class ModelRecord:
     deployed_since: dt.datetime | None
     previous_version: str | None
     manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which of a tenant's models; None asks for nothing.
+
+    `family` is one of a model's families, `max_wape` the largest error on past days that it may have.
+    """
+
+    product_id: str | None = None
+    model_type: str | None = None
+    family: str | None = None
+    deployed: bool | None = None
+    max_wape: float | None = None
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A model in a list, with its error on past days and that of the seasonal naive."""
+
+    model: ModelRecord
+    wape: float | None
+    naive_wape: float | None
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,20 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.home import Home
+from pipeline.registry.audit import Audit
 from pipeline.registry.database import check_schema, is_empty, open_engine, upgrade
 from pipeline.registry.jobs import Jobs
+from pipeline.registry.logs import Logs
 from pipeline.registry.models import Models
 from pipeline.registry.plans import Plans
 from pipeline.registry.promotions import Promotions
+from pipeline.registry.retention import Retention
 from pipeline.registry.tenant_models import TenantModels
 from pipeline.settings import Settings
 
 
-class Registry(Jobs, Plans, Models, Promotions, TenantModels):
-    """The truth about jobs, plans, the ledger, models and promotions. Safe to share between threads.
+class Registry(Jobs, Logs, Plans, Models, Promotions, TenantModels, Audit, Retention):
+    """The truth about jobs, plans, the ledger, models, promotions, and who did what. Safe to share between threads.
 
     Whatever reads a tenant's things takes the tenant's id, so that none can read another's; a running job is
     followed and finished by its id, which its own run alone knows.
@@ -53,4 +56,5 @@ def open_registry(settings: Settings) -> Registry:
     except BaseException:
         engine.dispose()
         raise
-    return Registry(engine)
+    key = settings.model_signing_key
+    return Registry(engine, key.get_secret_value().encode() if key else None)

@@ -24,10 +24,15 @@ Insert = postgresql.Insert | sqlite.Insert
 
 
 class Repository:
-    """A part of the registry: some tables, behind one engine."""
+    """A part of the registry: some tables, behind one engine.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    Args:
+        engine: the database.
+        key: manifests are signed with it, and read only where they are.
+    """
+
+    def __init__(self, engine: Engine, key: bytes | None = None) -> None:
+        self._engine, self._key = engine, key
         self._writer = writer(engine)
 
     @contextmanager

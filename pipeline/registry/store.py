@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from contracts import ArtefactRef
 from pipeline.errors import IntegrityError, RegistryError, StorageError
 from pipeline.places import redacted
+from pipeline.registry.access import AccessLog, NoLog
 from pipeline.registry.blobs import Blobs, open_blobs
 
 
@@ -41,6 +44,21 @@ _FORMS = {
 }
 
 
+NO_LOG = NoLog()
+QUARANTINE = "quarantine"
+"""Folder of what was not what its name says."""
+_OBJECT = re.compile(r"([0-9a-f]{2})/([0-9a-f]{62})\.(?:zst|raw)")
+
+
+class StoredObject(NamedTuple):
+    """One object as it lies in the store: its bytes on disk, and when it was stored last, UTC."""
+
+    sha256: str
+    key: str
+    bytes: int
+    modified: datetime
+
+
 class ArtefactStore:
     """Objects named by the SHA-256 of their content, under `root/ab/cdef...`, compressed or not.
 
@@ -48,25 +66,26 @@ class ArtefactStore:
         root: a folder or any fsspec URL. On local disks objects are written to a temporary name,
             flushed and renamed, readable by their owner only.
         compress: store new objects with Zstandard. Reading goes by the suffix, so both kinds mix.
+        log: takes note of every access.
     """
 
-    def __init__(self, root: str | Path, compress: bool = True) -> None:
+    def __init__(self, root: str | Path, compress: bool = True, log: AccessLog = NO_LOG) -> None:
         self._blobs: Blobs = open_blobs(root)
         self._suffix = ".zst" if compress else ".raw"
+        self._log = log
 
     def put(self, name: str, content: bytes) -> ArtefactRef:
-        """Store `content` and return its reference; what is there already, and whole, is left alone.
+        """Store `content` and return its reference; what is there already, and whole, is only made young again.
 
         Raises:
             RegistryError: it could not be written (a full disk, say); nothing is visible then.
         """
         ref = ArtefactRef(name=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-        if self.verify(ref) is None:
+        if self.verify(ref) is None and self._touched(ref):
             return ref
-        for suffix in _FORMS:  # A damaged copy in the other form would be found first when reading.
-            if suffix != self._suffix:
-                self._blobs.remove(_key(ref, suffix))
+        self.quarantine(ref)
         self._write(ref, _FORMS[self._suffix].encode(content))
+        self._log.note("put", ref.sha256, name)
         return ref
 
     def get(self, ref: ArtefactRef) -> bytes:
@@ -76,7 +95,92 @@ class ArtefactStore:
             IntegrityError: it is missing, torn, or not what its name says.
             RegistryError: the place that holds it cannot be read.
         """
-        suffix = self._find(ref)
+        try:
+            content = self._content(ref)
+        except RegistryError as error:
+            self._log.note("get", ref.sha256, ref.name, str(error))
+            raise
+        self._log.note("get", ref.sha256, ref.name)
+        return content
+
+    def verify(self, ref: ArtefactRef) -> str | None:
+        """Return what is wrong with `ref`, or None when it can be read and is what its name says."""
+        try:
+            self._content(ref)
+        except RegistryError as error:
+            return str(error)
+        return None
+
+    def quarantine(self, ref: ArtefactRef) -> tuple[str, ...]:
+        """Move what lies under a reference and is not what it says out of the way; return where it lies now.
+
+        What is whole stays. The bytes are kept, since they may tell what happened.
+
+        Raises:
+            RegistryError: they cannot be moved.
+        """
+        moved = []
+        for suffix in _FORMS:
+            key = _key(ref, suffix)
+            fault = self._fault(ref, suffix) if self._there(ref, suffix) else None
+            if fault is None:
+                continue
+            aside = f"{QUARANTINE}/{ref.sha256}.{datetime.now(UTC):%Y%m%d_%H%M%S_%f}{suffix}"
+            try:
+                self._blobs.move(key, aside)
+            except OSError as error:
+                raise RegistryError(f"artefact {_named(ref)} cannot be quarantined: {redacted(str(error))}") from error
+            self._log.note("quarantine", ref.sha256, ref.name, fault)
+            moved.append(self._blobs.place(aside))
+        return tuple(moved)
+
+    def has(self, ref: ArtefactRef) -> bool:
+        """Whether an object of this name is there; says nothing about its content."""
+        return any(self._there(ref, suffix) for suffix in _FORMS)
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield every stored object, whether anything refers to it or not.
+
+        Raises:
+            RegistryError: the place cannot be listed.
+        """
+        try:
+            for blob in self._blobs.listing():
+                if found := _OBJECT.fullmatch(blob.key):
+                    yield StoredObject(found[1] + found[2], blob.key, blob.bytes, blob.modified)
+        except OSError as error:
+            raise RegistryError(f"the artefact store cannot be listed: {redacted(str(error))}") from error
+
+    def discard(self, stored: StoredObject, before: datetime) -> bool:
+        """Remove an object unless it was stored again since; return whether it is gone.
+
+        Raises:
+            RegistryError: it cannot be removed.
+        """
+        try:
+            modified = self._blobs.modified(stored.key)
+            if modified is None or modified >= before:
+                return False
+            self._blobs.remove(stored.key)
+            self._log.note("discard", stored.sha256, stored.key)
+        except OSError as error:
+            raise RegistryError(f"artefact {stored.key} cannot be removed: {redacted(str(error))}") from error
+        return True
+
+    def _touched(self, ref: ArtefactRef) -> bool:
+        """Make an object young again; False where it has just been swept."""
+        try:
+            self._blobs.touch(_key(ref, self._find(ref)))
+        except (FileNotFoundError, IntegrityError):
+            return False
+        except OSError as error:
+            raise RegistryError(f"artefact {_named(ref)} cannot be kept: {redacted(str(error))}") from error
+        return True
+
+    def _content(self, ref: ArtefactRef) -> bytes:
+        return self._decoded(ref, self._find(ref))
+
+    def _decoded(self, ref: ArtefactRef, suffix: str) -> bytes:
         stored = self._read(ref, suffix)
         try:
             content = _FORMS[suffix].decode(stored, ref.bytes)
@@ -88,21 +192,26 @@ class ArtefactStore:
         _check(ref, content)
         return content
 
-    def verify(self, ref: ArtefactRef) -> str | None:
-        """Return what is wrong with `ref`, or None when it can be read and is what its name says."""
+    def _fault(self, ref: ArtefactRef, suffix: str) -> str | None:
+        """What is wrong with one copy; a place that does not answer is no fault of the copy."""
         try:
-            self.get(ref)
-        except RegistryError as error:
+            self._decoded(ref, suffix)
+        except IntegrityError as error:
             return str(error)
         return None
 
-    def has(self, ref: ArtefactRef) -> bool:
-        """Whether an object of this name is there; says nothing about its content."""
-        return any(self._blobs.exists(_key(ref, suffix)) for suffix in _FORMS)
+    def _there(self, ref: ArtefactRef, suffix: str) -> bool:
+        key = _key(ref, suffix)
+        try:
+            return self._blobs.exists(key)
+        except OSError as error:
+            raise RegistryError(
+                f"artefact {_named(ref)} cannot be looked for at {self._blobs.place(key)}: {redacted(str(error))}"
+            ) from error
 
     def _find(self, ref: ArtefactRef) -> str:
         for suffix in _FORMS:
-            if self._blobs.exists(_key(ref, suffix)):
+            if self._there(ref, suffix):
                 return suffix
         raise IntegrityError(
             f"artefact {_named(ref)} is missing: expected {self._blobs.place(_key(ref, self._suffix))}, found nothing"

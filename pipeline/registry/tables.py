@@ -53,6 +53,26 @@ class TrainingJob(Base):
     finished_at: Mapped[dt.datetime | None]
     error: Mapped[str | None] = mapped_column(ReadableText)
     run_id: Mapped[str | None] = mapped_column(String(64))
+    priority: Mapped[str] = mapped_column(String(10), server_default="normal")
+    retry_count: Mapped[int] = mapped_column(server_default="0")
+    git_commit: Mapped[str | None] = mapped_column(String(64))
+    tags: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
+
+
+class TrainingLog(Base):
+    """One line that a job wrote down; `milliseconds` is what the step took, `details` whatever belongs to it."""
+
+    __tablename__ = "training_logs"
+    __table_args__ = (Index(None, "job_id", "id"), Index(None, "at"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("training_jobs.id"))
+    at: Mapped[dt.datetime]
+    level: Mapped[str] = mapped_column(String(10))
+    step: Mapped[str] = mapped_column(ReadableText)
+    message: Mapped[str] = mapped_column(ReadableText)
+    milliseconds: Mapped[float | None]
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class TrainedModel(Base):
@@ -97,6 +117,7 @@ class TrainedModel(Base):
     previous_version: Mapped[str | None] = mapped_column(String(15))
     manifest_sha256: Mapped[str] = mapped_column(String(64))
     manifest: Mapped[str] = mapped_column(Text)
+    signature: Mapped[str | None] = mapped_column(String(64))
 
 
 class PerformanceMetric(Base):
@@ -182,6 +203,22 @@ class PromotionDecision(Base):
     reason: Mapped[str] = mapped_column(ReadableText)
     figures: Mapped[dict[str, Any]] = mapped_column(JSON)
     actor: Mapped[str] = mapped_column(ReadableText)
+
+
+class AuditEntry(Base):
+    """Who did what to whose models, when and why; entries are added and never changed."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index(None, "tenant_id", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[dt.datetime]
+    actor: Mapped[str] = mapped_column(ReadableText)
+    action: Mapped[str] = mapped_column(String(20))
+    tenant_id: Mapped[str] = mapped_column(String(63))
+    subject: Mapped[str] = mapped_column(ReadableText)
+    reason: Mapped[str] = mapped_column(ReadableText)
+    details: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class TenantModel(Base):

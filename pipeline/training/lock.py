@@ -1,30 +1,52 @@
-"""One training of a tenant at a time."""
+"""One training of a tenant at a time, whoever asks for it, on every machine that shares the registry."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from filelock import FileLock, Timeout
+from pipeline.errors import LockedError
+from pipeline.installation import Installation
+from pipeline.registry.locks import Held, hold
+from pipeline.registry.records import JobRecord
 
-from pipeline.errors import ConfigurationError
-from pipeline.home import Home
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def training_lock(home: Home, tenant_id: str, wait_seconds: float) -> Iterator[None]:
-    """Hold the tenant's training lock; the operating system frees it when the holder dies.
+def training_lock(installation: Installation, tenant_id: str, wait_seconds: float) -> Iterator[Held]:
+    """Hold the tenant's training lock; a product is of one tenant, so that none is fitted twice at once.
 
     Raises:
-        ConfigurationError: another process held it all through `wait_seconds`.
+        LockedError: another training held it all through `wait_seconds`; names it.
+        RegistryError: the database cannot be reached.
     """
-    path = home.tenant(tenant_id) / "training.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def waiting() -> None:
+        logger.warning(
+            "tenant %r is being trained already, by %s; waiting for up to %g s",
+            tenant_id,
+            holder(installation, tenant_id),
+            wait_seconds,
+        )
+
     try:
-        with FileLock(path, timeout=wait_seconds):
-            yield
-    except Timeout as error:
-        raise ConfigurationError(
-            f"tenant {tenant_id!r} is being trained by another process, which held {path} for {wait_seconds:g} s; "
-            f"wait for it, or cancel it in the Dagster UI"
+        with hold(installation.settings, f"training {tenant_id}", wait_seconds, waiting) as held:
+            yield held
+    except LockedError as error:
+        raise LockedError(
+            f"tenant {tenant_id!r} is being trained by {holder(installation, tenant_id)}, which was not done after "
+            f"{wait_seconds:g} s; wait for it, or end it in the Dagster UI"
         ) from error
+
+
+def holder(installation: Installation, tenant_id: str) -> str:
+    """Say which job holds a tenant's lock: its record is written under the lock, a moment after it was taken."""
+    running = [job for job in installation.registry.jobs(tenant_id) if not job.status.final]
+    return _told(running[0]) if running else "a training that has just begun"
+
+
+def _told(job: JobRecord) -> str:
+    run = f", Dagster run {job.run_id}" if job.run_id else ""
+    return f"{job.name!r} for {job.requested_by!r} since {job.started_at:%Y-%m-%d %H:%M:%S} UTC (job {job.id}{run})"

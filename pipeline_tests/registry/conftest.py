@@ -15,14 +15,18 @@ from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 from pipeline.registry import Registry, open_registry
 from pipeline.registry.tables import Base
 from pipeline.settings import Settings
+from pipeline_tests.registry.bucket import bucket
 
-POSTGRES = "PIPELINE_TEST_POSTGRES"
+__all__ = ["bucket"]
+
+DATABASE = "PIPELINE_TEST_DATABASE_URL"
 
 
 def _server() -> Engine:
-    if POSTGRES not in os.environ:
-        pytest.skip(f"{POSTGRES} is unset: name a PostgreSQL server, such as postgresql://postgres@127.0.0.1/test")
-    url = make_url(os.environ[POSTGRES]).set(drivername="postgresql+psycopg2")
+    if DATABASE not in os.environ:
+        lacking = f"{DATABASE} is unset: name a PostgreSQL server, such as postgresql://postgres@127.0.0.1/test"
+        (pytest.fail if "CI" in os.environ else pytest.skip)(lacking)
+    url = make_url(os.environ[DATABASE]).set(drivername="postgresql+psycopg2")
     return create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
 
 
@@ -32,14 +36,14 @@ def _database() -> Iterator[str]:
     server = _server()
     with server.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    yield make_url(os.environ[POSTGRES]).set(database=name).render_as_string(hide_password=False)
+    yield make_url(os.environ[DATABASE]).set(database=name).render_as_string(hide_password=False)
     with server.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture
 def empty_postgres() -> Iterator[str]:
-    """URL of an empty database on the server that PIPELINE_TEST_POSTGRES names, dropped afterwards."""
+    """URL of an empty database on the server that PIPELINE_TEST_DATABASE_URL names, dropped afterwards."""
     with _database() as url:
         yield url
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event, inspect, text
 
 import pipeline.registry
 from pipeline.errors import ConfigurationError, RegistryError, SchemaMismatchError
-from pipeline.registry import Registry, check_schema, database, open_engine, open_registry, upgrade
+from pipeline.registry import Registry, Wanted, check_schema, database, open_engine, open_registry, upgrade
 from pipeline.registry.tables import Base
 from pipeline.settings import Settings
 from pipeline_tests.registry.builders import MOMENT, member, ref, register, start, versions
@@ -44,14 +44,14 @@ def newer_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         import sqlalchemy as sa
         from alembic import op
 
-        revision, down_revision = "0002", "0001"
+        revision, down_revision = "0003", "0002"
         branch_labels = depends_on = None
 
 
         def upgrade() -> None:
-            op.add_column("training_jobs", sa.Column("priority", sa.Integer(), server_default="5"))
+            op.add_column("training_jobs", sa.Column("shift", sa.Integer(), server_default="5"))
     """
-    (folder / "versions" / "0002_priority.py").write_text(textwrap.dedent(migration))
+    (folder / "versions" / "0003_shift.py").write_text(textwrap.dedent(migration))
     monkeypatch.setattr(database, "MIGRATIONS", str(folder))
 
 
@@ -92,13 +92,13 @@ def test_a_database_behind_is_not_touched(fresh: Registry, settings: Settings, n
     """Newer code refuses an older database, says what to type, and after that keeps every row."""
     job_id = start(fresh)
     version = register(fresh, job_id)
-    with pytest.raises(SchemaMismatchError, match=r"behind: it has 0001, needs 0002.*`pipeline registry upgrade`"):
+    with pytest.raises(SchemaMismatchError, match=r"behind: it has 0002, needs 0003.*`pipeline registry upgrade`"):
         open_registry(settings)
     engine = open_engine(settings)
     upgrade(engine)
     with open_registry(settings) as opened, engine.connect() as connection:
         assert versions(opened.models("bakery")) == [version]
-        assert connection.scalar(text("SELECT priority FROM training_jobs")) == 5
+        assert connection.scalar(text("SELECT shift FROM training_jobs")) == 5
     engine.dispose()
 
 
@@ -203,6 +203,10 @@ QUERIES: dict[str, Callable[[Registry], object]] = {
     "previous champions": lambda registry: registry.previous_champions("b"),
     "latest": lambda registry: registry.latest("b"),
     "models": lambda registry: registry.models("b"),
+    "listing": lambda registry: registry.listing("b"),
+    "listing of a product": lambda registry: registry.listing("b", Wanted(product_id="p", deployed=True)),
+    "logs": lambda registry: registry.logs("b", "j"),
+    "audit": lambda registry: registry.audit("b"),
     "models of a product": lambda registry: registry.models("b", "p"),
     "manifest": lambda registry: registry.next_version("b", "p", MOMENT),
     "jobs": lambda registry: registry.jobs("b"),
@@ -214,8 +218,8 @@ QUERIES: dict[str, Callable[[Registry], object]] = {
     "metrics": lambda registry: registry.metrics("b", "p", "v"),
     "tenant model": lambda registry: registry.tenant_model("b", "f", "k"),
 }
-SORTED_FEW = {"plan", "ledger of a job"}
-"""Sort one job's rows, found by an index."""
+SORTED_FEW = {"plan", "ledger of a job", "listing", "listing of a product"}
+"""Sort one job's or product's rows, or one page, found by an index."""
 
 
 @pytest.mark.parametrize("name", QUERIES)

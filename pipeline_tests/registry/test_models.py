@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from contracts import ArtefactRef, Metrics, ModelType
 from pipeline.errors import IntegrityError, NotRegisteredError, RegistryError
-from pipeline.registry import Registry, models
+from pipeline.registry import Registry, Wanted, models
 from pipeline_tests.registry.builders import (
     MOMENT,
     VERSION,
@@ -231,3 +231,42 @@ def test_a_ledger_row_that_cannot_be_written_takes_its_model_back(
         registry.register(manifest(job_id), ledger_row(job_id, "baguette"))
     assert registry.models("bakery") == []
     assert registry.metrics("bakery", "baguette", VERSION) == {}
+
+
+def test_a_listing_has_the_errors_of_each_model(registry: Registry) -> None:
+    """The newest model comes first, with its WAPE and the naive's; pages follow each other without a gap."""
+    job_id = start(registry)
+    made = [
+        register(registry, job_id, metrics=Metrics(n=9, wape=wape), naive_metrics=Metrics(n=9, wape=0.5))
+        for wape in (0.3, 0.2, None)
+    ]
+    listed = registry.listing("bakery")
+    assert [one.model.version for one in listed] == made[::-1]
+    assert [(one.wape, one.naive_wape) for one in listed] == [(None, 0.5), (0.2, 0.5), (0.3, 0.5)]
+    assert [*registry.listing("bakery", limit=2), *registry.listing("bakery", limit=2, offset=2)] == listed
+    assert registry.listing("cafe") == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Wanted(product_id="tart"), {"tart"}),
+        (Wanted(family="linear"), {"tart", "rye", "baguette"}),
+        (Wanted(family="linea"), set()),
+        (Wanted(family="%"), set()),
+        (Wanted(family="lightgbm"), {"baguette", "rye"}),
+        (Wanted(deployed=True), {"rye"}),
+        (Wanted(deployed=False), {"baguette", "tart"}),
+        (Wanted(max_wape=0.2), {"tart", "rye"}),
+        (Wanted(model_type="anomaly"), set()),
+        (Wanted(family="lightgbm", max_wape=0.2), {"rye"}),
+    ],
+)
+def test_a_listing_can_be_narrowed(registry: Registry, wanted: Wanted, found: set[str]) -> None:
+    """By product, family (whole names alone), type, use and error, each on its own and together."""
+    job_id = start(registry)
+    register(registry, job_id, product_id="baguette", metrics=Metrics(n=9, wape=0.3))
+    register(registry, job_id, product_id="tart", metrics=Metrics(n=9, wape=0.1), members=(member("linear", 1.0),))
+    version = register(registry, job_id, product_id="rye", metrics=Metrics(n=9, wape=0.2))
+    registry.promote("bakery", "rye", version, reason="first", actor="tests", figures={})
+    assert {one.model.product_id for one in registry.listing("bakery", wanted)} == found

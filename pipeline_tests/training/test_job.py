@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import pstats
+import re
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
 
 from contracts import PlanRow
-from pipeline.errors import ConfigurationError
+from pipeline.errors import LockedError, LockLostError
 from pipeline.progress import listening
 from pipeline.registry.records import JobStatus
 from pipeline.tenant_data import TenantData
-from pipeline.training import job as jobs
-from pipeline.training.job import training_job
+from pipeline.training import lock
+from pipeline.training.job import Order, training_job
 from pipeline.training.lock import training_lock
 from pipeline_tests.training.conftest import Training
 from pipeline_tests.training.shop import FIRST, LENGTH, ORDER, TRAINABLE, Shop, sales_of
@@ -60,20 +63,50 @@ def test_progress_reaches_the_job_and_its_listeners(fresh: Shop) -> None:
     assert seen == [0, 0, 0, 1, 2, 3, 4]
 
 
-def test_one_training_of_a_tenant_at_a_time(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While another holds the tenant's lock a training waits, then says who is in the way; other tenants go on."""
-    monkeypatch.setattr(jobs, "LOCK_WAIT_SECONDS", 0.2)
-    with training_lock(fresh.installation.home, "bakery", 1):
+def test_one_training_of_a_tenant_at_a_time(fresh: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    """While another trains the tenant a training waits, and says for whom before and after; other tenants go on."""
+    fresh.configure(training_lock_wait_seconds=0.2)
+    first = Order("nightly", "the schedule", "run-7")
+    with training_job(fresh.installation, "bakery", nothing, first) as job:
+        by_whom = rf"by 'nightly' for 'the schedule' since .* UTC \(job {job.trainer.job_id}, Dagster run run-7\)"
         with (
-            pytest.raises(ConfigurationError, match=r"'bakery' is being trained by another process.*for 0\.2 s"),
+            pytest.raises(LockedError, match=rf"'bakery' is being trained {by_whom}, which was not done after 0\.2 s"),
             training_job(fresh.installation, "bakery", nothing, ORDER),
         ):
             pass
-        with training_lock(fresh.installation.home, "cafe", 0.2):
+        (told,) = [record.getMessage() for record in caplog.records if record.name == "pipeline.training.lock"]
+        assert re.search(rf"'bakery' is being trained already, {by_whom}; waiting for up to 0\.2 s", told)
+        with training_lock(fresh.installation, "cafe", 0.2):
             pass
-    assert fresh.installation.registry.jobs("bakery") == []
+    assert [job.name for job in fresh.installation.registry.jobs("bakery")] == ["nightly"]
     with training_job(fresh.installation, "bakery", nothing, ORDER):
         pass
+
+
+def test_a_training_without_its_lock_stops(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the lock is lost the job fails after the product at hand; what was finished is kept, the rest is due."""
+
+    @contextmanager
+    def hold(*_args: object) -> Iterator[object]:
+        class Held:
+            checks = 0
+
+            def check(self) -> None:
+                self.checks += 1
+                if self.checks > 2:
+                    raise LockLostError("the connection is gone")
+
+        yield Held()
+
+    monkeypatch.setattr(lock, "hold", hold)
+    with pytest.raises(LockLostError), fresh.job() as job:
+        list(job.train())
+    monkeypatch.undo()
+    (record,) = fresh.installation.registry.jobs("bakery")
+    assert (record.status, record.error) == (JobStatus.FAILED, "LockLostError: the connection is gone")
+    ledger = {row.product_id for row in fresh.installation.registry.ledger("bakery", record.id)}
+    _, again = fresh.train()
+    assert {row.product_id for row in again.plan if row.due} == set(TRAINABLE) - ledger
 
 
 def test_who_waited_trains_nothing_twice(fresh: Shop) -> None:
@@ -106,3 +139,39 @@ def test_a_profile_is_written_where_it_is_asked_for(fresh: Shop, wanted: bool) -
     profiles = list((fresh.installation.home.root / "profiles").glob("*.prof"))
     assert [path.stem for path in profiles] == ([job.trainer.job_id] if wanted else [])
     assert all(pstats.Stats(str(path)).total_calls for path in profiles)
+
+
+def test_a_job_keeps_a_log(training: Training) -> None:
+    """Its lines tell the plan, and of each step how much was done and how long it took."""
+    registry, job_id = training.shop.installation.registry, training.job.trainer.job_id
+    plan, *steps = registry.logs("bakery", job_id)
+    assert (plan.step, plan.message, plan.details["products"]) == ("planning", "never_trained 5", 7)
+    assert [(line.step, line.message) for line in steps] == [
+        ("evaluating past origins", "2 done"),
+        ("training products", "5 done"),
+    ]
+    assert all(line.milliseconds and line.milliseconds > 0 for line in steps)
+
+
+def test_a_job_that_fails_says_so_in_its_log(fresh: Shop) -> None:
+    """The last line of its log is the error, with the step that it was at."""
+
+    def torn() -> None:
+        with fresh.job() as job:
+            list(job.train())
+            _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        torn()
+    (job,) = fresh.installation.registry.jobs("bakery")
+    last = fresh.installation.registry.logs("bakery", job.id)[-1]
+    assert (last.level, last.message) == ("error", "ZeroDivisionError: division by zero")
+    assert last.step == "training products"
+
+
+def test_a_job_knows_its_tags(fresh: Shop) -> None:
+    """Tags of an order stand in its job."""
+    with training_job(fresh.installation, "bakery", nothing, Order("test", "a test", tags={"idea": "fewer trees"})):
+        pass
+    (job,) = fresh.installation.registry.jobs("bakery")
+    assert job.tags == {"idea": "fewer trees"}

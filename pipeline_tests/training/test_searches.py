@@ -167,7 +167,7 @@ def test_a_lost_search_costs_no_model(fresh: Shop, monkeypatch: pytest.MonkeyPat
     def fails(*_given: object) -> None:
         raise EngineError("no search today")
 
-    monkeypatch.setattr("pipeline.training.searches.tune", fails)
+    monkeypatch.setattr("pipeline.training.fitting.tune", fails)
     done, _ = fresh.train()
     trained = [one for one in done if one.ledger.outcome is Outcome.TRAINED]
     assert {one.ledger.product_id for one in trained} == set(TRAINABLE)
@@ -268,7 +268,7 @@ def test_a_lost_search_is_told_to_its_products_alone(fresh: Shop, monkeypatch: p
             raise EngineError("no search today")
         return tune(panel, demand, *rest)
 
-    monkeypatch.setattr("pipeline.training.searches.tune", fails)
+    monkeypatch.setattr("pipeline.training.fitting.tune", fails)
     done, _ = fresh.train()
     told = {one.manifest.demand_class: "was lost" in one.ledger.reason for one in done if one.manifest is not None}
     assert told.pop(DemandClass.HIGH)

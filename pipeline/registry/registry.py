@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from types import TracebackType
 from typing import Self
+
+from sqlalchemy import select
 
 from pipeline.home import Home
 from pipeline.registry.audit import Audit
@@ -14,6 +17,7 @@ from pipeline.registry.models import Models
 from pipeline.registry.plans import Plans
 from pipeline.registry.promotions import Promotions
 from pipeline.registry.retention import Retention
+from pipeline.registry.tables import Identity
 from pipeline.registry.tenant_models import TenantModels
 from pipeline.settings import Settings
 
@@ -24,6 +28,12 @@ class Registry(Jobs, Logs, Plans, Models, Promotions, TenantModels, Audit, Reten
     Whatever reads a tenant's things takes the tenant's id, so that none can read another's; a running job is
     followed and finished by its id, which its own run alone knows.
     """
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells this registry from any other."""
+        with self._reading() as connection:
+            return connection.scalars(select(Identity.id)).one()
 
     def close(self) -> None:
         """Close every connection; the registry opens new ones if it is used again."""

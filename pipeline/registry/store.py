@@ -47,6 +47,9 @@ _FORMS = {
 NO_LOG = NoLog()
 QUARANTINE = "quarantine"
 """Folder of what was not what its name says."""
+MARKS = "registries"
+"""Folder of the marks of those who store here."""
+_MARK = re.compile(rf"{MARKS}/([0-9a-f]{{32}})")
 _OBJECT = re.compile(r"([0-9a-f]{2})/([0-9a-f]{62})\.(?:zst|raw)")
 
 
@@ -150,6 +153,31 @@ class ArtefactStore:
                     yield StoredObject(found[1] + found[2], blob.key, blob.bytes, blob.modified)
         except OSError as error:
             raise RegistryError(f"the artefact store cannot be listed: {redacted(str(error))}") from error
+
+    def mark(self, registry: str) -> None:
+        """Leave the mark of a registry that stores here, once.
+
+        Raises:
+            RegistryError: it cannot be written.
+        """
+        key = f"{MARKS}/{registry}"
+        try:
+            if not self._blobs.exists(key):
+                self._blobs.write(key, registry.encode())
+        except (OSError, StorageError) as error:
+            raise RegistryError(f"the artefact store cannot be marked: {redacted(str(error))}") from error
+
+    def marks(self) -> dict[str, datetime]:
+        """Return the registries that store here, and since when.
+
+        Raises:
+            RegistryError: the place cannot be listed.
+        """
+        try:
+            found = [(_MARK.fullmatch(blob.key), blob.modified) for blob in self._blobs.listing()]
+        except OSError as error:
+            raise RegistryError(f"the artefact store cannot be listed: {redacted(str(error))}") from error
+        return {mark[1]: modified for mark, modified in found if mark}
 
     def discard(self, stored: StoredObject, before: datetime) -> bool:
         """Remove an object unless it was stored again since; return whether it is gone.

@@ -2,7 +2,9 @@
 
 Objects are swept, never deleted with a model: one object may serve many. What nobody refers to goes once it has lain
 for two days, since a training stores a model's objects a while before it registers the model; `ArtefactStore.put`
-makes an object young again.
+makes an object young again. Another registry may use the same store, or have used it before, and its references are not
+known here: so each registry that trains leaves its mark in the store, and only what was stored after the one and only
+mark is swept.
 """
 
 from __future__ import annotations
@@ -124,6 +126,8 @@ def propose(
     models = tuple(one for tenant in tenant_ids for one in registry.expired_models(tenant, rules, at))
     fits = tuple(registry.expired_fits(at, rules.days))
     objects = list(store.objects())
+    marks = store.marks()
+    begun = marks.get(registry.identity) if len(marks) == 1 else None
     # Asked after the objects were listed: what is registered meanwhile is referred to.
     used, referred = registry.references([one.id for one in models], fits)
     return Proposal(
@@ -132,7 +136,7 @@ def propose(
         tuple(registry.expired_jobs(at)),
         registry.old_logs(at),
         fits,
-        tuple(one for one in objects if one.sha256 not in used and one.modified < at - GRACE),
+        tuple(one for one in objects if begun and one.sha256 not in used and begun <= one.modified < at - GRACE),
         sum(one.bytes for one in objects),
         referred - sum(used.values()),
     )

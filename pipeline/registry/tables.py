@@ -29,6 +29,14 @@ class Base(DeclarativeBase):
     type_annotation_map = {dt.datetime: UtcDateTime, dt.date: Date, float: Double}  # noqa: RUF012 - SQLAlchemy reads it so
 
 
+class Identity(Base):
+    """The one row that tells this registry from any other; it goes along when the rows are moved elsewhere."""
+
+    __tablename__ = "registry_identity"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
 class TrainingJob(Base):
     """One training run of one tenant."""
 

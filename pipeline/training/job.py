@@ -80,6 +80,7 @@ def training_job(installation: Installation, tenant_id: str, planner: Planner, o
         DataError: the tenant has no sales or no calendar yet.
     """
     with training_lock(installation, tenant_id, installation.settings.training_lock_wait_seconds) as held:
+        installation.store.mark(installation.registry.identity)
         close_interrupted(installation, tenant_id)
         data = installation.data(tenant_id)
         plan = planner(data)

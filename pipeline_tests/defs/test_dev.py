@@ -80,6 +80,7 @@ def test_schedules_and_sensors_run_by_themselves(server: Server):
     schedules = server.ask(query % (where, "name scheduleState { status }"))["schedulesOrError"]["results"]
     assert {one["name"]: one["scheduleState"]["status"] for one in schedules} == {
         "nightly_purge": "RUNNING",
+        "nightly_storage_care": "RUNNING",
         "weekly_retraining": "RUNNING",
     }
 

@@ -41,9 +41,13 @@ def expired(registry: Registry, rules: Rules = RULES) -> dict[str, str]:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ArtefactStore:
-    """A store in a folder."""
-    return ArtefactStore(tmp_path / "models")
+def store(tmp_path: Path, registry: Registry) -> ArtefactStore:
+    """A store in a folder that the registry has used for long."""
+    made = ArtefactStore(tmp_path / "models")
+    made.mark(registry.identity)
+    (mark,) = (tmp_path / "models" / "registries").iterdir()
+    os.utime(mark, (0, (LATER - 1000 * DAY).timestamp()))
+    return made
 
 
 def aged(store: ArtefactStore, tmp_path: Path, ref: ArtefactRef, days: float) -> Path:
@@ -167,6 +171,34 @@ def test_objects_that_nothing_refers_to_go(registry: Registry, store: ArtefactSt
     swept = carry_out(proposal, registry, store, "sweep")
     assert (swept.objects, swept.freed) == (1, proposal.freed)
     assert [store.has(ref) for ref in (used, shared, orphan, fresh)] == [True, True, False, True]
+
+
+def test_what_may_be_anothers_is_not_swept(registry: Registry, store: ArtefactStore, tmp_path: Path) -> None:
+    """Without this registry's mark, beside another's, or from before the own one, no object goes."""
+    ref = store.put("theirs", b"theirs")
+    aged(store, tmp_path, ref, 30)
+    (own,) = (tmp_path / "models" / "registries").iterdir()
+
+    def swept() -> int:
+        return len(propose(registry, store, KEEP, ["bakery"], LATER).objects)
+
+    assert swept() == 1
+    store.mark("f" * 32)
+    assert swept() == 0
+    (own.parent / ("f" * 32)).unlink()
+    then = (LATER - 29 * DAY).timestamp()
+    os.utime(own, (then, then))
+    assert swept() == 0
+    own.unlink()
+    assert swept() == 0
+
+
+def test_a_mark_is_left_once(store: ArtefactStore, registry: Registry) -> None:
+    """Marking again leaves the time of the first mark; a registry has the same identity whenever it is asked."""
+    before = store.marks()
+    store.mark(registry.identity)
+    assert store.marks() == before
+    assert set(before) == {registry.identity}
 
 
 def test_an_object_that_is_stored_again_stays(registry: Registry, store: ArtefactStore, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -70,6 +72,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_audit_tenant_id_id", "audit", ["tenant_id", "id"])
+    identity = op.create_table(
+        "registry_identity", sa.Column("id", sa.String(32), nullable=False), sa.PrimaryKeyConstraint("id")
+    )
+    op.bulk_insert(identity, [{"id": uuid4().hex}])
     op.execute(ACTIVE_JOBS)
     op.execute(EXPERIMENTS)
 
@@ -78,6 +84,7 @@ def downgrade() -> None:
     """Drop what was added."""
     op.execute("DROP VIEW experiments")
     op.execute("DROP VIEW active_jobs")
+    op.drop_table("registry_identity")
     op.drop_table("audit")
     op.drop_table("training_logs")
     with op.batch_alter_table("trained_models") as batch:

@@ -112,7 +112,15 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for helper in (words.percent, words.signed_percent, words.decimal, words.units, words.raw, words.method):
+    for helper in (
+        words.percent,
+        words.fine_percent,
+        words.signed_percent,
+        words.decimal,
+        words.units,
+        words.raw,
+        words.method,
+    ):
         environment.filters[helper.__name__] = helper
     environment.globals["unusual"] = words.unusual
     environment.filters |= {"short_day": words.short_day, "long_day": words.long_day}

@@ -31,6 +31,12 @@ def percent(value: float | None) -> str:
     return NO_VALUE if share is None else f"{share * 100:.0f}{THIN_SPACE}%"
 
 
+def fine_percent(value: float | None) -> str:
+    """Return a share as a percentage with one decimal, such as `17.2 %`, where small differences are looked for."""
+    share = known(value)
+    return NO_VALUE if share is None else f"{share * 100:.1f}{THIN_SPACE}%"
+
+
 def signed_percent(value: float | None) -> str:
     """Return a share as a percentage with its sign, such as `+22 %`."""
     share = known(value)

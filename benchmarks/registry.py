@@ -178,6 +178,9 @@ def _fill(settings: Settings, job: str) -> None:
                 insert(PerformanceMetric),
                 [{"model_id": i, "family": f, "metric": m, "value": v} for i in ids for f, m, v in figures],
             )
+    if engine.dialect.name == "postgresql":  # What its own housekeeping does after a while.
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM ANALYZE"))
     engine.dispose()
 
 

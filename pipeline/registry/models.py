@@ -127,7 +127,9 @@ class Models(Repository):
             chosen = _with_wape(chosen, error := aliased(PerformanceMetric), COMBINATION)
             chosen = chosen.where(error.value <= wanted.max_wape)
         # The page is cut before its errors are looked up: what lies before it costs an index entry each.
-        page = chosen.order_by(TrainedModel.id.desc()).limit(limit).offset(offset).subquery()
+        # The few in use are found by their own index and sorted; by the plain order all others would be looked at.
+        order = TrainedModel.id + 0 if wanted.deployed else TrainedModel.id
+        page = chosen.order_by(order.desc()).limit(limit).offset(offset).subquery()
         own, naive = aliased(PerformanceMetric), aliased(PerformanceMetric)
         query = select(*_COLUMNS, own.value.label("wape"), naive.value.label("naive_wape"))
         query = query.join(page, page.c.id == TrainedModel.id)
@@ -189,7 +191,8 @@ def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
         (product, TrainedModel.product_key == product),
         (wanted.model_type, TrainedModel.type == wanted.model_type),
         (wanted.family, ("+" + TrainedModel.algorithm + "+").contains(f"+{wanted.family}+", autoescape=True)),
-        (wanted.deployed, TrainedModel.deployed.is_(bool(wanted.deployed))),
+        # In the words of the champions' index, so that it is used.
+        (wanted.deployed, TrainedModel.deployed if wanted.deployed else ~TrainedModel.deployed),
     )
     return [condition for value, condition in asked if value is not None]
 

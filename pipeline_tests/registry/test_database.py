@@ -205,6 +205,7 @@ QUERIES: dict[str, Callable[[Registry], object]] = {
     "models": lambda registry: registry.models("b"),
     "listing": lambda registry: registry.listing("b"),
     "listing of a product": lambda registry: registry.listing("b", Wanted(product_id="p", deployed=True)),
+    "listing of champions": lambda registry: registry.listing("b", Wanted(family="linear", deployed=True)),
     "logs": lambda registry: registry.logs("b", "j"),
     "audit": lambda registry: registry.audit("b"),
     "models of a product": lambda registry: registry.models("b", "p"),
@@ -218,7 +219,7 @@ QUERIES: dict[str, Callable[[Registry], object]] = {
     "metrics": lambda registry: registry.metrics("b", "p", "v"),
     "tenant model": lambda registry: registry.tenant_model("b", "f", "k"),
 }
-SORTED_FEW = {"plan", "ledger of a job", "listing", "listing of a product"}
+SORTED_FEW = {"plan", "ledger of a job", "listing", "listing of a product", "listing of champions"}
 """Sort one job's or product's rows, or one page, found by an index."""
 
 

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     rabbitmq_url: str | None = Field(None, description="Broker for events; a file under PIPELINE_HOME when unset.")
 
     model_storage_path: str | None = Field(None, description="Artefact store; PIPELINE_HOME/models when unset.")
+    model_storage_own: bool = Field(
+        False, description="No other registry, nor a copy of this one, uses MODEL_STORAGE_PATH: it may be swept."
+    )
     model_signing_key: SecretStr | None = Field(
         None, min_length=16, description="Signs manifests; with it only signed ones are used."
     )

@@ -21,6 +21,7 @@ LAYERS = (
         "pipeline.home",
         "pipeline.places",
         "pipeline.progress",
+        "pipeline.who",
         "pipeline.worker",
     ),
     (

@@ -10,6 +10,7 @@ from contracts import Metrics, ModelManifest, ModelType
 from pipeline.commands.shared import AsJson, WhichTenant, one_tenant, prepared, show
 from pipeline.installation import Installation
 from pipeline.registry.records import Wanted
+from pipeline.who import user
 
 app = typer.Typer(help="List, compare, verify and put in use registered models.", no_args_is_help=True)
 FIGURES = ("mae", "rmse", "wape", "mase", "rmsse", "bias", "coverage", "below_upper", "pinball")
@@ -179,7 +180,7 @@ def rollback(
     earlier = installation.registry.previous_champions(tenant_id).get(product)
     if earlier is not None:
         _whole(installation, tenant_id, product, earlier.version)
-    done = installation.registry.roll_back(tenant_id, product, reason=reason, actor=_user())
+    done = installation.registry.roll_back(tenant_id, product, reason=reason, actor=user())
     typer.echo(f"version {done.to_version} of {product} is in use again, instead of {done.from_version}")
 
 
@@ -200,7 +201,7 @@ def deploy(
     chosen = version or (newest[0].version if newest else _version(installation, tenant_id, product))
     manifest = _whole(installation, tenant_id, product, chosen)
     figures = {"mae": manifest.metrics.mae, "naive_mae": manifest.naive_metrics.mae}
-    installation.registry.promote(tenant_id, product, chosen, reason=reason, actor=_user(), figures=figures)
+    installation.registry.promote(tenant_id, product, chosen, reason=reason, actor=user(), figures=figures)
     typer.echo(f"version {chosen} of {product} is in use")
 
 
@@ -311,12 +312,6 @@ def _whole(installation: Installation, tenant_id: str, product: str, version: st
     if faults := broken_files(manifest, installation.store):
         raise IntegrityError(f"version {version} of {product!r} is not whole: {'; '.join(faults)}")
     return manifest
-
-
-def _user() -> str:
-    import getpass
-
-    return getpass.getuser()
 
 
 def _version(installation: Installation, tenant_id: str, product: str) -> str:

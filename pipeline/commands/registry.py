@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.shared import AsJson, prepared, show
+from pipeline.who import user
 
 app = typer.Typer(help="Care for the registry's database.", no_args_is_help=True)
 
@@ -37,7 +38,6 @@ def sweep(
     Example: pipeline registry sweep --yes
     """
     import datetime as dt
-    import getpass
 
     from pipeline.registry.sweep import carry_out, propose
     from pipeline.tenants import list_tenants
@@ -55,7 +55,7 @@ def sweep(
         "bytes": proposal.freed,
     }
     if yes:
-        swept = carry_out(proposal, *parts, getpass.getuser())
+        swept = carry_out(proposal, *parts, user())
         deleted = dict(
             zip(found, (swept.models, swept.jobs, swept.fits, swept.logs, swept.objects, swept.freed), strict=True)
         )

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, NullPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.errors import LockedError, LockLostError
+from pipeline.errors import LockedError, LockLostError, RegistryError
 from pipeline.keys import slug
 from pipeline.registry.database import explained, location
 from pipeline.settings import Settings
@@ -51,7 +51,10 @@ def hold(settings: Settings, name: str, wait_seconds: float, waiting: Callable[[
     """
     url = location(settings)
     if url.get_backend_name() == "sqlite":
-        with _file(Path(str(url.database)).parent / "locks" / f"{slug(name)}.lock", wait_seconds, waiting) as held:
+        # Resolved: whoever comes by another path to the same database must find the same lock.
+        with _file(
+            Path(str(url.database)).resolve().parent / "locks" / f"{slug(name)}.lock", wait_seconds, waiting
+        ) as held:
             yield held
         return
     # A connection of its own: one from a pool would be recycled, and the lock with it.
@@ -77,9 +80,9 @@ class _File:
 
 @contextmanager
 def _file(path: Path, wait_seconds: float, waiting: Callable[[], None]) -> Iterator[Held]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -87,6 +90,8 @@ def _file(path: Path, wait_seconds: float, waiting: Callable[[], None]) -> Itera
             lock.acquire(timeout=wait_seconds, poll_interval=POLL_SECONDS)
     except Timeout as error:
         raise LockedError(f"the lock {path} was held by another process for {wait_seconds:g} s") from error
+    except OSError as error:
+        raise RegistryError(f"the lock {path} cannot be taken: {error}") from error
     try:
         yield _File()
     finally:

@@ -187,12 +187,12 @@ class Models(Repository):
 
 def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
     product = None if wanted.product_id is None else slug(wanted.product_id)
-    asked = (
+    asked: tuple[tuple[object, ColumnElement[bool]], ...] = (
         (product, TrainedModel.product_key == product),
         (wanted.model_type, TrainedModel.type == wanted.model_type),
         (wanted.family, ("+" + TrainedModel.algorithm + "+").contains(f"+{wanted.family}+", autoescape=True)),
         # In the words of the champions' index, so that it is used.
-        (wanted.deployed, TrainedModel.deployed if wanted.deployed else ~TrainedModel.deployed),
+        (wanted.deployed, (TrainedModel.deployed if wanted.deployed else ~TrainedModel.deployed).expression),
     )
     return [condition for value, condition in asked if value is not None]
 

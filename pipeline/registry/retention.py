@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from sqlalchemy import delete, func, or_, select
 
+from pipeline.keys import slug
 from pipeline.registry.audit import write_audit
 from pipeline.registry.records import Action, JobStatus
 from pipeline.registry.repository import AnyRow, Repository
@@ -81,10 +82,10 @@ class Retention(Repository):
             for row, reason in _expired(list(versions), rules, at)
         ]
 
-    def delete_models(self, expired: Iterable[ExpiredModel], actor: str) -> int:
+    def delete_models(self, expired: Iterable[ExpiredModel], rules: Rules, actor: str) -> int:
         """Delete models with all that hangs on them, product by product, and audit it; return how many.
 
-        A model that was put in use meanwhile stays.
+        What the rules protect by now stays: a model that was put in use meanwhile, or whose place was taken.
         """
         deleted = 0
         by_product = groupby(
@@ -92,7 +93,7 @@ class Retention(Repository):
             key=lambda one: (one.tenant_id, one.product_id),
         )
         for (tenant_id, product_id), models in by_product:
-            deleted += self._delete_of_product(tenant_id, product_id, list(models), actor)
+            deleted += self._delete_of_product(tenant_id, product_id, list(models), rules, actor)
         return deleted
 
     def expired_jobs(self, at: datetime) -> list[str]:
@@ -169,15 +170,28 @@ class Retention(Repository):
                     total += sum(file["bytes"] for file in fit.files)
         return found, total
 
-    def _delete_of_product(self, tenant_id: str, product_id: str, models: list[ExpiredModel], actor: str) -> int:
+    def _delete_of_product(
+        self, tenant_id: str, product_id: str, models: list[ExpiredModel], rules: Rules, actor: str
+    ) -> int:
         versions = {model.id: model for model in models}
+        columns = (
+            TrainedModel.id,
+            TrainedModel.type,
+            TrainedModel.version,
+            TrainedModel.deployed,
+            TrainedModel.previous_version,
+        )
+        # All of the product's models are locked, in the order in which promotions lock them.
+        query = select(*columns).where(
+            TrainedModel.tenant_id == tenant_id, TrainedModel.product_key == slug(product_id)
+        )
         with self._writing() as connection:
-            locked = connection.execute(
-                select(TrainedModel.id, TrainedModel.deployed)
-                .where(TrainedModel.id.in_(versions), TrainedModel.tenant_id == tenant_id)
-                .with_for_update()
-            )
-            free = [row.id for row in locked if not row.deployed]
+            rows = connection.execute(query.order_by(TrainedModel.id).with_for_update()).all()
+            kept: set[tuple[str, str]] = set()
+            for kind in {row.type for row in rows}:
+                newest_first = sorted((row for row in rows if row.type == kind), key=lambda row: row.version)[::-1]
+                kept |= {(kind, version) for version in _protected(newest_first, rules)}
+            free = [row.id for row in rows if row.id in versions and (row.type, row.version) not in kept]
             for table in (PerformanceMetric, Artefact):
                 connection.execute(delete(table).where(table.model_id.in_(free)))
             connection.execute(delete(TrainedModel).where(TrainedModel.id.in_(free)))
@@ -188,12 +202,20 @@ class Retention(Repository):
         return len(free)
 
 
+def _protected(versions: Sequence[AnyRow], rules: Rules) -> set[str]:
+    """The versions, the newest first, that are never deleted: newest, champion, and what that replaced."""
+    champion = next((row for row in versions if row.deployed), None)
+    kept = {versions[0].version}
+    if champion is not None:
+        kept.add(champion.version)
+        if rules.predecessor and champion.previous_version:
+            kept.add(champion.previous_version)
+    return kept
+
+
 def _expired(versions: list[AnyRow], rules: Rules, at: datetime) -> Iterable[tuple[AnyRow, str]]:
     """Yield the versions of a product, the newest first, that need not be kept."""
-    champion = next((row for row in versions if row.deployed), None)
-    kept = {versions[0].version, champion.version if champion else None}
-    if champion is not None and rules.predecessor:
-        kept.add(champion.previous_version)
+    kept = _protected(versions, rules)
     for rank, row in enumerate(versions, start=1):
         if row.version in kept:
             continue

@@ -49,6 +49,7 @@ QUARANTINE = "quarantine"
 """Folder of what was not what its name says."""
 MARKS = "registries"
 """Folder of the marks of those who store here."""
+LONGEST_MARK = 100
 _MARK = re.compile(rf"{MARKS}/([0-9a-f]{{32}})")
 _OBJECT = re.compile(r"([0-9a-f]{2})/([0-9a-f]{62})\.(?:zst|raw)")
 
@@ -163,21 +164,21 @@ class ArtefactStore:
         key = f"{MARKS}/{registry}"
         try:
             if not self._blobs.exists(key):
-                self._blobs.write(key, registry.encode())
+                self._blobs.write(key, datetime.now(UTC).isoformat().encode())
         except (OSError, StorageError) as error:
             raise RegistryError(f"the artefact store cannot be marked: {redacted(str(error))}") from error
 
     def marks(self) -> dict[str, datetime]:
-        """Return the registries that store here, and since when.
+        """Return the registries that store here, and since when, as their marks say.
 
         Raises:
-            RegistryError: the place cannot be listed.
+            RegistryError: the place cannot be listed or read, or a mark holds no moment.
         """
         try:
-            found = [(_MARK.fullmatch(blob.key), blob.modified) for blob in self._blobs.listing()]
-        except OSError as error:
-            raise RegistryError(f"the artefact store cannot be listed: {redacted(str(error))}") from error
-        return {mark[1]: modified for mark, modified in found if mark}
+            found = [mark for blob in self._blobs.listing() if (mark := _MARK.fullmatch(blob.key))]
+            return {mark[1]: datetime.fromisoformat(self._blobs.read(mark[0], LONGEST_MARK).decode()) for mark in found}
+        except (OSError, ValueError) as error:
+            raise RegistryError(f"the artefact store's marks cannot be read: {redacted(str(error))}") from error
 
     def discard(self, stored: StoredObject, before: datetime) -> bool:
         """Remove an object unless it was stored again since; return whether it is gone.

@@ -3,8 +3,8 @@
 Objects are swept, never deleted with a model: one object may serve many. What nobody refers to goes once it has lain
 for two days, since a training stores a model's objects a while before it registers the model; `ArtefactStore.put`
 makes an object young again. Another registry may use the same store, or have used it before, and its references are not
-known here: so each registry that trains leaves its mark in the store, and only what was stored after the one and only
-mark is swept.
+known here: so a store that is not the installation's own folder is swept only where MODEL_STORAGE_OWN says so; each
+registry that trains leaves its mark, and only what was stored after the one and only mark is swept.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Proposal:
     """
 
     at: datetime
+    rules: Rules
     models: tuple[ExpiredModel, ...]
     jobs: tuple[str, ...]
     logs: int
@@ -127,11 +128,13 @@ def propose(
     fits = tuple(registry.expired_fits(at, rules.days))
     objects = list(store.objects())
     marks = store.marks()
-    begun = marks.get(registry.identity) if len(marks) == 1 else None
+    own = settings.model_storage_path is None or settings.model_storage_own
+    begun = marks.get(registry.identity) if own and len(marks) == 1 else None
     # Asked after the objects were listed: what is registered meanwhile is referred to.
     used, referred = registry.references([one.id for one in models], fits)
     return Proposal(
         at,
+        rules,
         models,
         tuple(registry.expired_jobs(at)),
         registry.old_logs(at),
@@ -147,7 +150,7 @@ def carry_out(proposal: Proposal, registry: Registry, store: ArtefactStore, acto
 
     Rows go first, so that one who is interrupted leaves objects that nobody refers to, for the next sweep.
     """
-    models = registry.delete_models(proposal.models, actor)
+    models = registry.delete_models(proposal.models, proposal.rules, actor)
     fits = registry.delete_fits(proposal.fits)
     jobs = registry.delete_jobs(proposal.jobs)
     logs = registry.delete_logs(proposal.at)

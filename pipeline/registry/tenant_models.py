@@ -16,7 +16,12 @@ class TenantModels(Repository):
     """The table `tenant_models`."""
 
     def tenant_model(self, tenant_id: str, family: str, key: str) -> tuple[ArtefactRef, ...] | None:
-        """Return the files of a family's fit, or None; `key` is the SHA-256 of its data and parameters."""
+        """Return the files of a family's fit, or None; `key` is the SHA-256 of its data and parameters.
+
+        Where manifests are signed there is none: these rows are not, and would bring unsigned files under a signature.
+        """
+        if self._key is not None:
+            return None
         query = select(TenantModel.files).where(
             TenantModel.tenant_id == tenant_id, TenantModel.family == family, TenantModel.key == key
         )

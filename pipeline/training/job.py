@@ -114,9 +114,10 @@ def training_job(installation: Installation, tenant_id: str, planner: Planner, o
                 yield job
         except BaseException as error:
             text = f"{type(error).__name__}: {error}"
-            with suppress(RegistryError):  # What the job died of may be the database.
+            # What the job died of may be the database, or another training that took its lock and closed it.
+            with suppress(RegistryError):
                 log("error", recorder.step, text)
-            installation.registry.finish_job(job_id, JobStatus.FAILED, counts=_counts(job), error=text)
+                installation.registry.finish_job(job_id, JobStatus.FAILED, counts=_counts(job), error=text)
             raise
         recorder.end_step()
         installation.registry.finish_job(job_id, JobStatus.COMPLETED, counts=_counts(job))

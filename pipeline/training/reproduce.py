@@ -11,8 +11,9 @@ import pandas as pd
 
 from contracts import ArtefactRef, Member, ModelManifest
 from pipeline.engine.families import FAMILIES, Fitted, Recipe, Scope
+from pipeline.engine.faults import borne
 from pipeline.engine.panel import Outlook, Panel
-from pipeline.errors import FamilyError, RegistryError
+from pipeline.errors import RegistryError
 from pipeline.registry.store import ArtefactStore
 from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
@@ -98,20 +99,24 @@ def differences(manifest: ModelManifest, then: TenantData, settings: Settings) -
 def _remade(
     member: Member, manifest: ModelManifest, then: TenantData, store: ArtefactStore, settings: Settings
 ) -> Remade:
+    if member.family not in FAMILIES:
+        why = "the family is not installed"
+        return Remade(member.family, member.weight, same_files=False, difference=None, fault=why)
     panel, outlook = _history(member, manifest.product_id, then, settings)
     try:
         fitted = FAMILIES[member.family].fit(panel, outlook, Recipe(member.parameters, manifest.seed))
         files = fitted.to_files()
-    except (FamilyError, KeyError) as error:
+    except borne(member.family) as error:
         return Remade(member.family, member.weight, same_files=False, difference=None, fault=str(error))
     same = _digests(files) == {ref.name: ref.sha256 for ref in member.files}
     own = panel.take([panel.row[manifest.product_id]])
     shown = own, outlook.take(own.products), manifest.horizon
     try:
         old = FAMILIES[member.family].from_files(_read(member.files, store))
-    except (FamilyError, RegistryError):
+        difference = _difference(old, fitted, *shown)
+    except borne(member.family):  # The store's errors too.
         return Remade(member.family, member.weight, same, None)
-    return Remade(member.family, member.weight, same, _difference(old, fitted, *shown))
+    return Remade(member.family, member.weight, same, difference)
 
 
 def _history(member: Member, product: str, then: TenantData, settings: Settings) -> tuple[Panel, Outlook]:

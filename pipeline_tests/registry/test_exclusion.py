@@ -111,6 +111,30 @@ def test_a_lost_connection_is_a_lost_lock(migrated_postgres: str, tmp_path: Path
     engine.dispose()
 
 
+def test_another_path_to_a_database_is_the_same_lock(tmp_path: Path) -> None:
+    """Who comes over a link to the registry's file has to wait like any other."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    by_name = Settings(database_url=f"sqlite:///{tmp_path}/real/registry.db")
+    by_link = Settings(database_url=f"sqlite:///{tmp_path}/link/registry.db")
+    with (
+        hold(by_name, NAME, 0, nothing),
+        pytest.raises(LockedError),
+        hold(by_link, NAME, 0.1, nothing),
+    ):
+        pass
+
+
+def test_a_lock_that_cannot_be_taken_is_explained(tmp_path: Path) -> None:
+    """Where the folder of the locks cannot be made the error names the file."""
+    (tmp_path / "locks").write_text("a file where the folder should be")
+    with (
+        pytest.raises(RegistryError, match="cannot be taken"),
+        hold(Settings(pipeline_home=tmp_path), NAME, 0, nothing),
+    ):
+        pass
+
+
 def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
     """Without a server there is no lock, and the error names the place without the password."""
     settings = Settings(pipeline_home=tmp_path, database_url="postgresql://me:secret@127.0.0.1:1/nowhere")

@@ -107,6 +107,32 @@ def test_every_access_is_noted(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """On a full disk, or without rights, objects are read, stored and moved all the same, with a warning."""
+    blocked = tmp_path / "access"
+    blocked.write_text("a file where the folder should be")
+    store = ArtefactStore(tmp_path / "models", log=MonthlyLog(blocked))
+    ref = store.put("model.json", CONTENT)
+    assert store.get(ref) == CONTENT
+    (path,) = (tmp_path / "models").rglob("*.zst")
+    path.write_bytes(b"rubbish")
+    with pytest.raises(IntegrityError):
+        store.get(ref)
+    assert store.get(store.put("model.json", CONTENT)) == CONTENT
+    assert "could not be noted" in caplog.text
+
+
+def test_a_process_without_a_name_is_told_by_its_number(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In a container whose user has no name the log names the number."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    MonthlyLog(tmp_path).note("get", "ab" * 32, "x")
+    assert [line["user"] for line in lines(tmp_path)] == [f"uid {os.getuid()}"]
+
+
 WRITER = """
 import sys
 from pathlib import Path

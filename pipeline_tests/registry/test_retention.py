@@ -46,7 +46,7 @@ def store(tmp_path: Path, registry: Registry) -> ArtefactStore:
     made = ArtefactStore(tmp_path / "models")
     made.mark(registry.identity)
     (mark,) = (tmp_path / "models" / "registries").iterdir()
-    os.utime(mark, (0, (LATER - 1000 * DAY).timestamp()))
+    mark.write_text((LATER - 1000 * DAY).isoformat())
     return made
 
 
@@ -90,7 +90,7 @@ def test_deleting_takes_all_that_hangs_on_a_model(registry: Registry) -> None:
     """Metrics, artefacts and the row go together, and the audit names versions and reasons."""
     made = versions(registry, start(registry), [100, 1])
     gone = registry.expired_models("bakery", Rules(10, 60), LATER)
-    assert registry.delete_models(gone, "sweep") == 1
+    assert registry.delete_models(gone, RULES, "sweep") == 1
     assert [one.version for one in registry.models("bakery")] == [made[1]]
     assert registry.metrics("bakery", "baguette", made[0]) == {}
     with registry._reading() as connection:
@@ -105,8 +105,20 @@ def test_what_came_into_use_meanwhile_stays(registry: Registry) -> None:
     made = versions(registry, start(registry), [120, 110, 1])
     gone = registry.expired_models("bakery", Rules(10, 60), LATER)
     registry.promote("bakery", "baguette", made[0], reason="by hand", actor="ana", figures={})
-    assert registry.delete_models(gone, "sweep") == 1
+    assert registry.delete_models(gone, RULES, "sweep") == 1
     assert {one.version for one in registry.models("bakery")} == {made[0], made[2]}
+
+
+def test_a_predecessor_of_meanwhile_stays(registry: Registry) -> None:
+    """A rollback between proposal and deletion makes an old model the predecessor: it is not deleted."""
+    made = versions(registry, start(registry), [130, 120, 110, 1])
+    for version in made[:3]:
+        registry.promote("bakery", "baguette", version, reason="better", actor="tests", figures={})
+    gone = registry.expired_models("bakery", RULES, LATER)
+    assert {one.version for one in gone} == {made[0]}
+    registry.roll_back("bakery", "baguette", reason="too low", actor="ana")
+    assert registry.delete_models(gone, RULES, "sweep") == 0
+    assert made[0] in {one.version for one in registry.models("bakery")}
 
 
 @pytest.mark.parametrize(
@@ -183,11 +195,14 @@ def test_what_may_be_anothers_is_not_swept(registry: Registry, store: ArtefactSt
         return len(propose(registry, store, KEEP, ["bakery"], LATER).objects)
 
     assert swept() == 1
+    elsewhere = KEEP.model_copy(update={"model_storage_path": str(tmp_path / "models")})
+    assert not propose(registry, store, elsewhere, ["bakery"], LATER).objects
+    sole = elsewhere.model_copy(update={"model_storage_own": True})
+    assert len(propose(registry, store, sole, ["bakery"], LATER).objects) == 1
     store.mark("f" * 32)
     assert swept() == 0
     (own.parent / ("f" * 32)).unlink()
-    then = (LATER - 29 * DAY).timestamp()
-    os.utime(own, (then, then))
+    own.write_text((LATER - 29 * DAY).isoformat())
     assert swept() == 0
     own.unlink()
     assert swept() == 0
@@ -271,7 +286,7 @@ def test_whatever_the_rules_what_is_needed_stays(
     for place in champions:
         many.promote(tenant, "baguette", made[place % len(made)], reason="r", actor="a", figures={})
     gone = many.expired_models(tenant, rules, LATER)
-    many.delete_models(gone, "sweep")
+    many.delete_models(gone, rules, "sweep")
     left = [one.version for one in many.models(tenant, limit=100)]
     assert made[-1] in left
     in_use = many.champions(tenant)

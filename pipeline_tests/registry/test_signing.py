@@ -13,7 +13,7 @@ from pipeline.errors import ConfigurationError, IntegrityError, RegistryError
 from pipeline.registry import Registry, open_registry
 from pipeline.registry.manifests import sign
 from pipeline.settings import Settings, get_settings
-from pipeline_tests.registry.builders import register, start
+from pipeline_tests.registry.builders import MOMENT, register, start
 
 KEY = "a long and secret text"
 
@@ -71,6 +71,14 @@ def test_earlier_models_can_be_signed(prepared: Settings) -> None:
         assert registry.sign_all("bakery") == 0
         for version in (first, second):
             assert registry.manifest("bakery", "baguette", version).version == version
+
+
+def test_shared_fits_are_not_taken_over(prepared: Settings) -> None:
+    """With a key no shared fit is used again: its row is not signed, and could bring other files under a signature."""
+    for key, found in ((None, True), (KEY, False)):
+        with opened(prepared, key) as registry:
+            registry.save_tenant_model("bakery", "lightgbm", "a" * 64, [], origin=MOMENT.date(), seconds=1.0)
+            assert (registry.tenant_model("bakery", "lightgbm", "a" * 64) is not None) == found
 
 
 def test_a_short_key_is_refused_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:

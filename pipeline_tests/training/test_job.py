@@ -141,6 +141,19 @@ def test_a_profile_is_written_where_it_is_asked_for(fresh: Shop, wanted: bool) -
     assert all(pstats.Stats(str(path)).total_calls for path in profiles)
 
 
+def test_a_lost_lock_is_told_though_another_closed_the_job(fresh: Shop) -> None:
+    """Where another training took the lock and closed this job, its error is still the lock that was lost."""
+
+    def lost() -> None:
+        with fresh.job() as job:
+            list(job.train())
+            fresh.installation.registry.finish_job(job.trainer.job_id, JobStatus.FAILED, counts={}, error="closed")
+            raise LockLostError("the connection is gone")
+
+    with pytest.raises(LockLostError, match="the connection is gone"):
+        lost()
+
+
 def test_a_job_keeps_a_log(training: Training) -> None:
     """Its lines tell the plan, and of each step how much was done and how long it took."""
     registry, job_id = training.shop.installation.registry, training.job.trainer.job_id

@@ -52,7 +52,7 @@ def announced(proposal: Proposal) -> pd.DataFrame:
     """Return a line for each thing of a proposal: kind, what, why."""
     lines = [("model", f"{one.tenant_id}/{one.product_id} {one.version}", one.reason) for one in proposal.models]
     lines += [("job", job, "ended long ago, no model of it is left") for job in proposal.jobs]
-    lines += [("fit", str(fit), "shared fit, not used for long") for fit in proposal.fits]
+    lines += [("fit", str(fit), "shared fit or search, made long ago") for fit in proposal.fits]
     lines += [("object", one.key, f"{one.bytes} bytes that nothing refers to") for one in proposal.objects]
     return pd.DataFrame(lines, columns=["kind", "what", "why"])
 

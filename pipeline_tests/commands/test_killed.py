@@ -22,7 +22,8 @@ from pipeline_tests.defs.world import World, processes
 pytestmark = pytest.mark.long
 
 PRODUCTS = 40
-OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}\.(zst|raw)")
+OBJECT = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}\.(zst|raw)|registries/[0-9a-f]{32}")
+"""An object, or the mark of the registry that stores here."""
 
 
 def registered(world: World) -> set[str]:

@@ -45,8 +45,8 @@ class Blobs(Protocol):
     def move(self, key: str, to: str) -> None:
         """Give the bytes of `key` another key."""
 
-    def listing(self) -> Iterator[Blob]:
-        """Yield all that is there, in no order."""
+    def listing(self, under: str = "") -> Iterator[Blob]:
+        """Yield all that is there, or all in one folder, in no order."""
 
     def modified(self, key: str) -> datetime | None:
         """When `key` was written or touched last; None where it is not there."""
@@ -93,9 +93,9 @@ class LocalBlobs:
         target.parent.mkdir(mode=OWNER_ONLY, exist_ok=True)
         (self._root / key).rename(target)
 
-    def listing(self) -> Iterator[Blob]:
+    def listing(self, under: str = "") -> Iterator[Blob]:
         """Yield every file; one that vanishes meanwhile is left out."""
-        for path in self._root.rglob("*"):
+        for path in (self._root / under).rglob("*"):
             with suppress(FileNotFoundError):
                 if path.is_file():
                     found = path.stat()
@@ -162,12 +162,12 @@ class RemoteBlobs:
             self._files.makedirs(self._path(to).rpartition("/")[0], exist_ok=True)
             self._files.mv(self._path(key), self._path(to))
 
-    def listing(self) -> Iterator[Blob]:
+    def listing(self, under: str = "") -> Iterator[Blob]:
         """Yield every object, asked anew: file systems like to remember listings."""
         with _plain_errors():
             self._files.invalidate_cache()
             try:
-                found = self._files.find(self._root, detail=True)
+                found = self._files.find(self._path(under).rstrip("/"), detail=True)
             except FileNotFoundError:
                 found = {}
         for path, details in found.items():

@@ -175,7 +175,7 @@ class ArtefactStore:
             RegistryError: the place cannot be listed or read, or a mark holds no moment.
         """
         try:
-            found = [mark for blob in self._blobs.listing() if (mark := _MARK.fullmatch(blob.key))]
+            found = [mark for blob in self._blobs.listing(MARKS) if (mark := _MARK.fullmatch(blob.key))]
             return {mark[1]: datetime.fromisoformat(self._blobs.read(mark[0], LONGEST_MARK).decode()) for mark in found}
         except (OSError, ValueError) as error:
             raise RegistryError(f"the artefact store's marks cannot be read: {redacted(str(error))}") from error

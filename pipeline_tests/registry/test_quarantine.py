@@ -72,6 +72,17 @@ def test_storing_again_keeps_what_was_broken(root: str) -> None:
     assert [one.sha256 for one in store.objects()] == [ref.sha256]
 
 
+def test_marks_are_found_wherever_they_lie(root: str) -> None:
+    """A store without marks has none; those that are left are found beside objects, and are no objects."""
+    store = ArtefactStore(root)
+    assert store.marks() == {}
+    ref = store.put("model.json", CONTENT)
+    for registry in ("a" * 32, "b" * 32):
+        store.mark(registry)
+    assert set(store.marks()) == {"a" * 32, "b" * 32}
+    assert [one.sha256 for one in store.objects()] == [ref.sha256]
+
+
 def test_a_place_that_does_not_answer_quarantines_nothing(tmp_path: Path) -> None:
     """An object that cannot be read, for whatever reason of the disk, is left where it is."""
     store, ref = spoilt(str(tmp_path / "models"))

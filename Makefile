@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A test file runs in one process, for what its tests share; more than four only fight for the same servers.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 export PIPELINE_HOME ?= $(CURDIR)/var
 
-.PHONY: run dev test test-all check bench lock schemas clean help
+.PHONY: run dev dev-postgres test test-all check bench lock schemas clean help
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -15,17 +17,23 @@ run: $(VENV)/.runtime ## Train and forecast the sample tenants (or all you have 
 dev: $(VENV)/.runtime ## Open the Dagster UI at http://127.0.0.1:3000
 	@$(BIN)/pipeline dev
 
+dev-postgres: $(VENV)/.runtime ## The same with Dagster on PostgreSQL: make dev-postgres DAGSTER_DATABASE_URL=postgresql://...
+	@test -n "$(DAGSTER_DATABASE_URL)" || { echo "say where: make dev-postgres DAGSTER_DATABASE_URL=postgresql://user@host:5432/dagster"; exit 1; }
+	@DAGSTER_DATABASE_URL="$(DAGSTER_DATABASE_URL)" $(BIN)/pipeline dev
+
 test: $(VENV)/.dev ## The tests but for the long ones, a few minutes
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not long"
 
 test-all: $(VENV)/.dev $(VENV)/.bench ## All tests, the long ones too: daemons, kills, browsers, real data
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL) -m "not long"
+	$(BIN)/python -m pytest -m long
 
-check: $(VENV)/.dev ## Lint, types, the import rule, the definitions
+check: $(VENV)/.dev ## Lint, types, the import rule, that all tests load, the definitions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q pipeline_tests/test_architecture.py
+	$(BIN)/python -m pytest -qq --collect-only
 	$(BIN)/dagster definitions validate -w workspace.yaml --log-level warning
 
 bench: $(VENV)/.bench ## Measure against the peers, an hour; results go to benchmarks/results

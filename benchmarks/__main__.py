@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import accuracy, cost, growth, orchestration, registry
+from benchmarks import accuracy, cost, growth, orchestration, promotion, registry
 from benchmarks.alone import OURS
 from benchmarks.page import Choice, Page
 from benchmarks.tasks import REAL_DATA, TASKS, at_hand
@@ -20,6 +20,7 @@ ALL: dict[str, Callable[[Choice], Iterator[Page]]] = {
     "cost": cost.measure,
     "growth": growth.measure,
     "orchestration": orchestration.measure,
+    "promotion": promotion.measure,
     "registry": registry.measure,
 }
 HELP = f"""Measure this project beside its peers, and write pages and plots.
@@ -30,6 +31,7 @@ BENCHMARKS (all when none is named)
   cost           CPU of a full training against tuned Prophet, by family
   growth         CPU a product and memory with 100, 300 and 1,000 products
   orchestration  what Dagster adds to a training
+  promotion      a year of weekly retraining: old models, swings, refusals
   registry       registering, paging, loading a champion, on SQLite and
                  where PIPELINE_TEST_DATABASE_URL names a server there too
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.fresh import cpu_seconds, in_fresh_process
 from benchmarks.page import Choice, Page, steps
 from contracts import Tenant
-from pipeline.commands.tenants import Described, make_tenant
+from pipeline.commands.describing import Described, given_source, make_tenant
 from pipeline.installation import open_installation
 from pipeline.progress import listening
 from pipeline.sample import write_scale_sample
@@ -65,7 +65,8 @@ def _tenant(folder: Path) -> Tenant:
     real = os.environ.get("PIPELINE_REAL_DATA")
     if real:
         chain = Path(real) / "ddop_bakery"
-        return make_tenant(Described(str(chain / "sales.parquet"), "DE", str(chain / "covariates.parquet")))
+        sales = given_source(str(chain / "sales.parquet"))
+        return make_tenant(Described(sales, "DE", str(chain / "covariates.parquet")))
     return write_scale_sample(folder / "sample", 100)
 
 

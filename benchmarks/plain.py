@@ -21,9 +21,10 @@ from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales
 from pipeline.tables import write_table
 from pipeline.tenant_data import DAYS_BEYOND, last_complete_day
+from pipeline.training.integrity import VerifiedOnce, broken_files
 from pipeline.training.job import Order, training_job
 from pipeline.training.plan import Occasion, make_plan
-from pipeline.training.promotion import VerifiedOnce, broken_files, decide_all
+from pipeline.training.promotion import decide_all
 
 
 def walk(installation: Installation, tenant_id: str) -> None:

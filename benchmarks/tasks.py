@@ -11,7 +11,7 @@ import pandas as pd
 
 from benchmarks.scoring import HORIZON, Daily
 from contracts import Tenant
-from pipeline.commands.tenants import Described, make_tenant
+from pipeline.commands.describing import Described, given_source, make_tenant
 from pipeline.sample import write_sample
 from pipeline.sample.catalogue import BUSINESSES
 from pipeline.settings import get_settings
@@ -143,7 +143,7 @@ def _real(task: Task, folder: Path) -> Material:
         rows, source = rows[rows["product_id"].isin(kept)], folder / "sales.parquet"
         rows.to_parquet(source, index=False)
     covariates = str(foreseen) if foreseen.exists() else None
-    tenant = make_tenant(Described(str(source), task.country, covariates))
+    tenant = make_tenant(Described(given_source(str(source)), task.country, covariates))
     sold = pd.DataFrame(
         {"product": rows["product_id"], "date": pd.to_datetime(rows["date"]), "units": rows["quantity"].astype(float)}
     )

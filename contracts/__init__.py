@@ -3,8 +3,19 @@
 from contracts.anomalies import AnomalyModel, AnomalySettings, AnomalyTrial
 from contracts.base import SCHEMA_VERSION, Contract
 from contracts.datasets import DatasetMetadata
+from contracts.events import (
+    CreatedModel,
+    Message,
+    SalesImported,
+    Severity,
+    TrainingCompleted,
+    TrainingFailed,
+    TrainingResults,
+    TrainingTrigger,
+)
 from contracts.explanations import Explanation, ForecastPart, MemberForecast, PartKind
-from contracts.forecasts import ForecastRow, Rung
+from contracts.forecasts import ForecastRow, RequestedForecastRow, Rung
+from contracts.jobs import JobProgress
 from contracts.metrics import Grade, Metrics
 from contracts.models import (
     ArtefactRef,
@@ -12,11 +23,22 @@ from contracts.models import (
     Member,
     ModelManifest,
     ModelType,
+    RecipeComparison,
     TrialRecord,
     TuningRecord,
 )
-from contracts.planning import Cause, LedgerRow, Outcome, PlanRow
+from contracts.planning import Cause, LedgerRow, Outcome, PlanRow, Priority
 from contracts.products import DemandClass, Product
+from contracts.requests import (
+    AdvancedTrainingRequest,
+    BulkTrainingRequest,
+    DataQualityRequest,
+    EvaluationRequest,
+    ForecastRequest,
+    HyperparameterOverrides,
+    ModelQuery,
+    TrainingRequest,
+)
 from contracts.sales import (
     DailySales,
     DayStatus,
@@ -28,56 +50,88 @@ from contracts.sales import (
     SetAside,
 )
 from contracts.tenants import (
+    AnySource,
     ClosingDays,
     ColumnMapping,
     CovariateKind,
     CovariateSource,
     FileSource,
+    HttpSource,
     QuietHours,
+    SalesFormat,
+    SignalKind,
+    SignalSource,
+    SqlSource,
     Tenant,
 )
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AdvancedTrainingRequest",
     "AnomalyModel",
     "AnomalySettings",
     "AnomalyTrial",
+    "AnySource",
     "ArtefactRef",
+    "BulkTrainingRequest",
     "Cause",
     "ClosingDays",
     "ColumnMapping",
     "Contract",
     "CovariateKind",
     "CovariateSource",
+    "CreatedModel",
     "DailySales",
+    "DataQualityRequest",
     "DatasetMetadata",
     "DayStatus",
     "DemandClass",
+    "EvaluationRequest",
     "Explanation",
     "ExtractionReport",
     "FaultKind",
     "FileSource",
     "ForecastPart",
+    "ForecastRequest",
     "ForecastRow",
     "Grade",
+    "HttpSource",
+    "HyperparameterOverrides",
     "IntervalBand",
+    "JobProgress",
     "LedgerRow",
     "Member",
     "MemberForecast",
+    "Message",
     "Metrics",
     "ModelManifest",
+    "ModelQuery",
     "ModelType",
     "Outcome",
     "PartKind",
     "PlanRow",
+    "Priority",
     "Product",
     "ProductFault",
     "QuietHours",
+    "RecipeComparison",
     "RejectedRow",
     "Rejection",
+    "RequestedForecastRow",
     "Rung",
+    "SalesFormat",
+    "SalesImported",
     "SetAside",
+    "Severity",
+    "SignalKind",
+    "SignalSource",
+    "SqlSource",
     "Tenant",
+    "TrainingCompleted",
+    "TrainingFailed",
+    "TrainingRequest",
+    "TrainingResults",
+    "TrainingTrigger",
     "TrialRecord",
     "TuningRecord",
 ]

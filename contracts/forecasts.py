@@ -51,3 +51,22 @@ class ForecastRow(Contract):
         if (self.date - self.origin).days != self.horizon:
             raise ValueError(f"{self.date} is not {self.horizon} days after the origin {self.origin}")
         return self
+
+
+class RequestedForecastRow(Contract):
+    """One product on one future day, as far ahead and with the range that was asked for; nothing stores it."""
+
+    tenant_id: TenantId
+    product_id: ProductId
+    date: dt.date = Field(description="The day that is forecast.")
+    origin: dt.date = Field(description="The last day that the forecast has seen.")
+    horizon: int = Field(ge=1, le=365, description="Days from the origin.")
+    y_hat: float = Field(ge=0, description="Mean demand, units.")
+    lower: float = Field(ge=0, description="Lower end of the range.")
+    upper: float = Field(ge=0, description="Upper end of the range.")
+    confidence: float = Field(ge=0.5, le=0.99, description="Share of days that the range shall hold.")
+    beyond_horizon: bool = Field(description="True: further ahead than forecasts were held against what came.")
+    model_version: str | None = Field(None, description="None on the rungs that need no model.")
+    rung: Rung = Field(description="Which fallback produced it; `champion` is the model in use.")
+    reason: str = Field(description="Why this rung.")
+    issued_at: UtcDatetime = Field(description="When it was made, UTC.")

@@ -73,6 +73,29 @@ class TuningRecord(Contract):
     trials: tuple[TrialRecord, ...] = ()
 
 
+class RecipeComparison(Contract):
+    """A model's recipe against that of the champion, each with its settings and weights, at the same past origins.
+
+    Losses are absolute errors in units for `mae`, squared ones for `rmse`; a difference above 0 says that the champion
+    did better. Those of the class are in units of each product's usual change from week to week.
+    """
+
+    version: Version = Field(description="The champion.")
+    metric: str = Field(pattern="^(mae|rmse)$")
+    days: Count = Field(0, description="Days that both were scored on.")
+    weeks: Count = 0
+    loss: float | None = Field(None, description="Mean loss of the model's recipe; None: no day was scored.")
+    champion_loss: float | None = Field(None, description="That of the champion's on the same days.")
+    standard_error: float | None = Field(None, description="Of the difference; None: too few weeks to tell.")
+    class_difference: float | None = Field(
+        None, description="Mean scaled difference over all products of the demand class that change their recipe."
+    )
+    class_standard_error: float | None = None
+    class_products: Count = 0
+    fault: str | None = Field(None, description="Why the champion's recipe cannot be fitted any more; None: it can.")
+    lost: str | None = Field(None, description="Why a fit was lost, so that it has to be tried again; None: none was.")
+
+
 class ModelManifest(Contract):
     """One product's registered model: recipe, members, metrics, data, code, timings."""
 
@@ -95,8 +118,13 @@ class ModelManifest(Contract):
     metrics: Metrics = Field(description="Of the combination, nested out of sample.")
     grade: Grade | None = Field(None, description="By MAPE; None where no day with sales was scored.")
     naive_metrics: Metrics = Field(description="Of the seasonal naive on the same days.")
+    class_metrics: Metrics | None = Field(None, description="Of all products of its demand class together.")
+    against: RecipeComparison | None = Field(
+        None, description="Against the champion at its training; None: there was none, or one of the same recipe."
+    )
     origins: tuple[dt.date, ...] = Field((), description="Origins that the metrics come from.")
     evaluation: str = Field(description="How nested the figures are, in words.")
+    covariates: tuple[str, ...] | None = Field(None, description="Covariates that there were; None: not written down.")
     tuning: TuningRecord | None = Field(None, description="The search of its class's settings; None: untuned.")
     libraries: dict[str, str] = Field(description="Version by library.")
     code_version: str

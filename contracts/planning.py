@@ -23,6 +23,15 @@ class Cause(StrEnum):
     REQUEST = "request"
 
 
+class Priority(StrEnum):
+    """How soon a training is wanted; the queue's order, first come first served among equals."""
+
+    URGENT = "urgent"
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
 class PlanRow(Contract):
     """One product's place in a training plan."""
 

@@ -21,7 +21,20 @@ PUBLISHED: tuple[type[Contract], ...] = (
     contracts.Explanation,
     contracts.PlanRow,
     contracts.LedgerRow,
+    contracts.JobProgress,
     contracts.AnomalyModel,
+    contracts.TrainingCompleted,
+    contracts.TrainingFailed,
+    contracts.TrainingTrigger,
+    contracts.SalesImported,
+    contracts.TrainingRequest,
+    contracts.AdvancedTrainingRequest,
+    contracts.BulkTrainingRequest,
+    contracts.ForecastRequest,
+    contracts.RequestedForecastRow,
+    contracts.EvaluationRequest,
+    contracts.DataQualityRequest,
+    contracts.ModelQuery,
 )
 
 

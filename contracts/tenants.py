@@ -7,9 +7,11 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from contracts.base import Contract, TenantId
+
+_OF_CALENDAR = ("date", "product_id", "holiday", "closed")
 
 
 def _known_zone(name: str) -> str:
@@ -39,20 +41,70 @@ class ColumnMapping(Contract):
     tenant_id: str = "tenant_id"
 
 
-class FileSource(Contract):
+class SalesFormat(Contract):
+    """What every source says of its rows, whatever kind of place they come from."""
+
+    mapping: ColumnMapping = ColumnMapping()
+    decimal: Literal[".", ","] | None = Field(None, description="Decimal sign; found by looking when unset.")
+    date_format: str | None = Field(None, description="strptime format, such as %d.%m.%Y; ISO 8601 when unset.")
+    duplicates: Literal["drop", "keep"] = Field("drop", description="What to do with rows equal in every column.")
+
+
+class FileSource(SalesFormat):
     """Sales in CSV or Parquet files: a file, a folder, a glob, or any fsspec URL of these."""
 
     kind: Literal["files"] = "files"
     path: str = Field(min_length=1)
-    mapping: ColumnMapping = ColumnMapping()
     delimiter: str | None = Field(None, description="CSV delimiter; found by looking when unset.")
     encoding: str | None = Field(None, description="CSV encoding; UTF-8, else Windows-1252, when unset.")
-    decimal: Literal[".", ","] | None = Field(None, description="Decimal sign; found by looking when unset.")
-    date_format: str | None = Field(None, description="strptime format, such as %d.%m.%Y; ISO 8601 when unset.")
-    duplicates: Literal["drop", "keep"] = Field("drop", description="What to do with rows equal in every column.")
     overlap: Literal["replace", "add"] = Field(
         "replace", description="When two files give the same product's day: the later replaces, or both add up."
     )
+
+    @property
+    def place(self) -> str:
+        """Where the sales lie, as written; it may hold a login."""
+        return self.path
+
+
+class SqlSource(SalesFormat):
+    """Sales in a database: a table, or the tenant's own SELECT, which may ask for the days from `:since` on."""
+
+    kind: Literal["sql"]
+    url: str = Field(min_length=1, description="SQLAlchemy URL; ${PIPELINE_SOURCE_...} stands for a variable.")
+    query: str = Field(min_length=1, description="A SELECT, or the name of a table.")
+
+    @property
+    def place(self) -> str:
+        """Where the sales lie, as written; it may hold a login."""
+        return self.url
+
+
+class HttpSource(SalesFormat):
+    """Sales from a service that answers `GET url?since=YYYY-MM-DD&page=TOKEN` with pages of JSON rows."""
+
+    kind: Literal["http"]
+    url: str = Field(pattern=r"^https?://[^/\s]", description="Address of the sales, without `since` and `page`.")
+    token: str | None = Field(
+        None,
+        pattern=r"^\$\{PIPELINE_SOURCE_[A-Z0-9_]+\}$",
+        description="The variable that holds the bearer token: ${PIPELINE_SOURCE_...}; never the token itself.",
+    )
+
+    @property
+    def place(self) -> str:
+        """Where the sales lie, as written; it may hold a login."""
+        return self.url
+
+
+def _files_by_default(value: object) -> object:
+    return {"kind": "files", **value} if isinstance(value, dict) else value
+
+
+AnySource = Annotated[
+    FileSource | SqlSource | HttpSource, Field(discriminator="kind"), BeforeValidator(_files_by_default)
+]
+"""Where a tenant's sales come from; without `kind` they are files."""
 
 
 class CovariateKind(StrEnum):
@@ -71,6 +123,34 @@ class CovariateSource(Contract):
     product_id: str = "product_id"
     kinds: dict[str, CovariateKind] = Field(
         default_factory=dict, description="By column; a column that is not named is `known`."
+    )
+
+
+class SignalKind(StrEnum):
+    """What a service tells of days: weather, which it also forecasts, or traffic, which is known afterwards."""
+
+    WEATHER = "weather"
+    TRAFFIC = "traffic"
+
+    @property
+    def known(self) -> CovariateKind:
+        """When its values are known."""
+        return CovariateKind.FORECAST if self is SignalKind.WEATHER else CovariateKind.PAST_ONLY
+
+
+class SignalSource(Contract):
+    """A service that answers `GET url?from=YYYY-MM-DD&to=YYYY-MM-DD` with values by day, for all products alike."""
+
+    kind: SignalKind
+    url: str = Field(pattern=r"^https?://[^/\s]", description="Address, without `from` and `to`.")
+    token: str | None = Field(
+        None,
+        pattern=r"^\$\{PIPELINE_SOURCE_[A-Z0-9_]+\}$",
+        description="The variable that holds the bearer token: ${PIPELINE_SOURCE_...}; never the token itself.",
+    )
+    parameters: dict[str, str] = Field(default_factory=dict, description="Added to the query, such as the place.")
+    columns: dict[str, str] = Field(
+        min_length=1, description="By the name of a column in the calendar, the field of the answer that it holds."
     )
 
 
@@ -97,8 +177,9 @@ class Tenant(Contract):
     country: str = Field(pattern=r"^[A-Z]{2}$", description="ISO 3166 code of two capitals, such as ES.")
     region: str | None = Field(None, description="Subdivision code of the country, such as MD.")
     timezone: TimeZone
-    source: FileSource
+    source: AnySource
     covariates: CovariateSource | None = None
+    signals: tuple[SignalSource, ...] = ()
     closing: ClosingDays = ClosingDays()
     quiet_hours: QuietHours = QuietHours()
 
@@ -109,3 +190,17 @@ class Tenant(Contract):
         if twice:
             raise ValueError(f"the mapping uses a column for two fields: {', '.join(twice)}")
         return self
+
+    @model_validator(mode="after")
+    def _columns_of_signals(self) -> Self:
+        names = [name for signal in self.signals for name in signal.columns]
+        wrong = sorted({name for name in names if names.count(name) > 1 or name in _OF_CALENDAR})
+        if wrong:
+            raise ValueError(f"signals use a column twice, or one of the calendar itself: {', '.join(wrong)}")
+        return self
+
+    @property
+    def covariate_kinds(self) -> dict[str, CovariateKind]:
+        """When the values of covariates are known, by column, for those of which anything is said."""
+        of_signals = {name: signal.kind.known for signal in self.signals for name in signal.columns}
+        return {**of_signals, **(self.covariates.kinds if self.covariates else {})}

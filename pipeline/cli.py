@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 
 import typer
 
 from pipeline import __version__
-from pipeline.commands import backtest, dev, forecast, models, registry, run, tenants
+from pipeline.commands import backtest, breakers, dev, events, forecast, jobs, models, registry, run, tenants
+from pipeline.commands.shared import aside
 from pipeline.errors import PipelineError
 
 app = typer.Typer(
@@ -27,9 +29,12 @@ app.command("run")(run.run)
 app.command("backtest")(backtest.backtest)
 app.command("dev")(dev.dev)
 app.add_typer(tenants.app, name="tenants")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(forecast.app, name="forecast")
 app.add_typer(registry.app, name="registry")
+app.add_typer(breakers.app, name="breakers")
+app.add_typer(events.app, name="events")
 
 
 @app.command("version")
@@ -44,7 +49,7 @@ def main() -> None:
     try:
         app()
     except PipelineError as error:
-        typer.secho(f"{type(error).__name__}: {error}", fg=typer.colors.RED, err=True)
+        aside(f"{type(error).__name__}: {error}", typer.colors.RED, logging.ERROR)
         sys.exit(1)
 
 

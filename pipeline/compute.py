@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
 from pebble import ProcessFuture
 
+from pipeline import logs
 from pipeline.errors import ComputeError, TaskTimeoutError, WorkerDiedError
 from pipeline.worker import Worker
 
@@ -126,7 +127,7 @@ class Crew:
         if self._limit == 0:
             yield from _inline(function, tasks)
             return
-        jobs = (_Job(partial(_timed, function), task, timeout) for task in tasks)
+        jobs = (_Job(partial(_timed, function, logs.context()), task, timeout) for task in tasks)
         try:
             self._add(islice(jobs, 2 * self._limit))
             while self._open:
@@ -254,11 +255,12 @@ class _Job:
     timeout: float
 
 
-def _timed(function: Callable[[T], R], task: T) -> _Report[R]:
-    """Run a task in its worker; whatever it raises becomes part of the report."""
+def _timed(function: Callable[[T], R], context: Mapping[str, str], task: T) -> _Report[R]:
+    """Run a task in its worker, whose log lines say what it is for; whatever it raises becomes part of the report."""
     begun = time.perf_counter()
     try:
-        value, error = function(task), None
+        with logs.bound(**context):
+            value, error = function(task), None
     except BaseException as raised:
         raised.add_note(f"In the worker:\n{format_exc()}")
         value, error = None, raised

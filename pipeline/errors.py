@@ -8,10 +8,15 @@ PipelineError
 │   ├── SourceNotFoundError   nothing is there
 │   ├── UnreadableFileError   a file is empty, torn, or in another format than it claims
 │   ├── MissingColumnsError   a mapped column is not in the file
-│   └── ChangingFileError     a file changed while it was read
+│   ├── ChangingFileError     a file changed while it was read
+│   ├── BadAnswerError        a service refused, or answered what cannot be used
+│   └── ServiceUnavailableError a service does not answer, or is left alone because it did not
 ├── DataError                 the data can be read but not used
 │   └── InsufficientDataError a product has too few days
 ├── StorageError              a file cannot be written: a full disk, a folder without rights
+├── EventError                events cannot be sent, or messages not be fetched
+│   └── RefusedEventError     where events are sent one is refused; others may be taken
+├── MessageError              a message of another system cannot be read
 ├── EngineError               forecasting itself failed
 │   └── FamilyError           a family could not fit or predict
 ├── ComputeError              a task on a worker was lost
@@ -64,6 +69,14 @@ class ChangingFileError(SourceError):
     """A file changed while it was read."""
 
 
+class BadAnswerError(SourceError):
+    """A service refused, or answered what cannot be used."""
+
+
+class ServiceUnavailableError(SourceError):
+    """A service does not answer, or is left alone for a while because it did not."""
+
+
 class DataError(PipelineError):
     """The data can be read but not used."""
 
@@ -74,6 +87,18 @@ class InsufficientDataError(DataError):
 
 class StorageError(PipelineError):
     """A file cannot be written: a full disk, a folder without rights; what was there before is kept."""
+
+
+class EventError(PipelineError):
+    """Events cannot be sent, or messages not be fetched; they wait where they are."""
+
+
+class RefusedEventError(EventError):
+    """Where events are sent this one is refused; others may be taken."""
+
+
+class MessageError(PipelineError):
+    """A message of another system cannot be read."""
 
 
 class EngineError(PipelineError):
@@ -102,6 +127,10 @@ class RegistryError(PipelineError):
 
 class SchemaMismatchError(RegistryError):
     """The registry's database is empty, behind or ahead of this code."""
+
+
+class ChampionChangedError(RegistryError):
+    """Another model is in use than the one that a decision was taken against; decide again."""
 
 
 class NotRegisteredError(RegistryError):

@@ -18,8 +18,12 @@ class Home:
 
     @property
     def dagster(self) -> Path:
-        """The Dagster instance (DAGSTER_HOME)."""
+        """The Dagster instance (DAGSTER_HOME) on SQLite."""
         return self.root / "dagster"
+
+    def dagster_on(self, *, postgres: bool) -> Path:
+        """The Dagster instance; on PostgreSQL it has a folder of its own."""
+        return self.root / "dagster-postgres" if postgres else self.dagster
 
     @property
     def registry_file(self) -> Path:
@@ -30,6 +34,16 @@ class Home:
     def models(self) -> Path:
         """The artefact store, where MODEL_STORAGE_PATH is unset."""
         return self.root / "models"
+
+    @property
+    def access(self) -> Path:
+        """The logs of who touched which artefact, one a month."""
+        return self.root / "access"
+
+    @property
+    def events(self) -> Path:
+        """Events for other systems, a file a day, where RABBITMQ_URL is unset."""
+        return self.root / "events"
 
     @property
     def tenants(self) -> Path:
@@ -48,6 +62,10 @@ class Home:
     def table(self, tenant_id: str, name: str) -> Path:
         """The Parquet file of one of a tenant's tables, such as `sales` or `forecasts`."""
         return self.tenant(tenant_id) / f"{name}.parquet"
+
+    def signals(self, tenant_id: str) -> Path:
+        """What services told of a tenant's days: a folder a signal, a file an answer."""
+        return self.tenant(tenant_id) / "signals"
 
     def anomaly_model(self, tenant_id: str) -> Path:
         """The settings that decide which of a tenant's days are called unusual."""

@@ -12,6 +12,7 @@ from pipeline.home import Home
 from pipeline.registry.access import MonthlyLog
 from pipeline.registry.registry import Registry, open_registry
 from pipeline.registry.store import ArtefactStore
+from pipeline.resilience.services import Services
 from pipeline.settings import Settings, get_settings
 from pipeline.tenant_data import TenantData, load
 
@@ -36,7 +37,13 @@ class Installation:
     def store(self) -> ArtefactStore:
         """The artefact store."""
         place = self.settings.model_storage_path or self.home.models
-        return ArtefactStore(place, self.settings.enable_model_compression, MonthlyLog(self.home.root / "access"))
+        log, timeout = MonthlyLog(self.home.access), self.settings.model_storage_timeout_seconds
+        return ArtefactStore(place, self.settings.enable_model_compression, log, timeout)
+
+    @cached_property
+    def services(self) -> Services:
+        """The services outside, with their breakers in the registry."""
+        return Services(self.settings, lambda: self.registry)
 
     @property
     def workers(self) -> int:

@@ -10,6 +10,18 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.limits import (
+    DaysAhead,
+    Depth,
+    HalfOrMore,
+    LeafDays,
+    LearningRate,
+    Origins,
+    PriorScale,
+    SeasonalityMode,
+    Trees,
+    TrendFlexibility,
+)
 from pipeline.errors import ConfigurationError
 
 Seasonality = Literal["auto", "true", "false"]
@@ -32,20 +44,52 @@ class Settings(BaseSettings):
     db_pool_pre_ping: bool = Field(True, description="Test a connection before use.")
     db_echo: bool = Field(False, description="Log every statement.")
 
-    rabbitmq_url: str | None = Field(None, description="Broker for events; a file under PIPELINE_HOME when unset.")
+    dagster_database_url: SecretStr | None = Field(
+        None, description="PostgreSQL database for Dagster's own runs and events; SQLite when unset."
+    )
+
+    rabbitmq_url: SecretStr | None = Field(
+        None, description="Broker for events, amqp://USER:PASSWORD@HOST:5672/; files under PIPELINE_HOME when unset."
+    )
+    rabbitmq_prefix: str = Field(
+        "",
+        max_length=60,
+        pattern=r"^[A-Za-z0-9_.-]*$",
+        description="Stands before the names of exchange and queues, where installations share a broker.",
+    )
+    events_seconds: float = Field(
+        10, gt=0, le=15, description="Seconds that sending events may take after a training, and the broker to answer."
+    )
+    events_interval_seconds: int = Field(
+        30, ge=5, description="Seconds between looks for events to send and messages to take in."
+    )
+    events_kept_days: int = Field(30, ge=1, description="Days that sent events and handled messages are kept.")
 
     model_storage_path: str | None = Field(None, description="Artefact store; PIPELINE_HOME/models when unset.")
     model_storage_own: bool = Field(
         False, description="No other registry, nor a copy of this one, uses MODEL_STORAGE_PATH: it may be swept."
     )
+    model_storage_timeout_seconds: float = Field(
+        60, ge=1, description="Seconds that one request to a remote artefact store may take, repetitions included."
+    )
     model_signing_key: SecretStr | None = Field(
         None, min_length=16, description="Signs manifests; with it only signed ones are used."
     )
     model_retention_days: int = Field(90, ge=1, description="Days that a model version is kept.")
+    quarantine_days: int = Field(30, ge=1, description="Days that broken files are kept in quarantine.")
+    access_log_days: int = Field(365, ge=1, description="Days that the log of accesses to artefacts is kept.")
     max_model_versions_per_product: int = Field(10, ge=2, description="Versions kept per product.")
     enable_model_compression: bool = Field(True, description="Compress artefacts.")
     model_versioning_enabled: bool = Field(True, description="Keep earlier versions.")
     model_backup_enabled: bool = Field(True, description="Never delete the previous champion.")
+
+    mlflow_tracking_uri: SecretStr | None = Field(
+        None, description="MLflow server that trainings are mirrored to, http://HOST:PORT; none when unset."
+    )
+    mlflow_experiment_name: str = Field(
+        "demand-forecast", min_length=1, description="MLflow's experiments are this name and /TENANT."
+    )
+    mlflow_seconds: float = Field(30, gt=0, le=600, description="Seconds that mirroring a training may take.")
 
     max_concurrent_jobs: int = Field(
         3,
@@ -56,6 +100,16 @@ class Settings(BaseSettings):
     max_training_time_minutes: int = Field(30, ge=1, description="Minutes a training run may take.")
     min_training_data_days: int = Field(30, ge=1, description="Observed days a product needs, from its first row.")
     enable_auto_deployment: bool = Field(True, description="Promote a challenger that earns it at once.")
+    promotion_metric: Literal["mae", "rmse"] = Field("mae", description="Error that decides about a promotion.")
+    promotion_margin: float = Field(
+        1.0, ge=0, description="Standard errors by which a new recipe may be worse than the champion's."
+    )
+    promotion_min_coverage: float = Field(
+        0.75, ge=0, le=1, description="Share of past days inside the range below which a product's model is refused."
+    )
+    promotion_min_class_coverage: float = Field(
+        0.8, ge=0, le=1, description="The same for a demand class: below it no new recipe replaces a champion."
+    )
 
     without_families: str = Field(
         "lightgbm_direct", description="Families that are not fitted, with commas; empty: all of them are."
@@ -64,34 +118,28 @@ class Settings(BaseSettings):
     prophet_yearly_seasonality: Seasonality = Field("auto", description="Yearly season; auto: with a year of history.")
     prophet_daily_seasonality: Seasonality = Field("false", description="Noise on daily data; kept off.")
     prophet_interval_width: float = Field(0.9, gt=0, lt=1, description="Width of Prophet's own intervals, unused.")
-    prophet_changepoint_prior_scale: float | None = Field(
-        None, ge=0.001, le=0.5, description="Flexibility of the trend; tuned when unset, 0.05 untuned."
+    prophet_changepoint_prior_scale: TrendFlexibility | None = Field(
+        None, description="Flexibility of the trend; tuned when unset, 0.05 untuned."
     )
-    prophet_seasonality_prior_scale: float | None = Field(
-        None, ge=0.01, le=10, description="Size of the seasons; tuned when unset, 10 untuned."
+    prophet_seasonality_prior_scale: PriorScale | None = Field(
+        None, description="Size of the seasons; tuned when unset, 10 untuned."
     )
-    prophet_holidays_prior_scale: float | None = Field(
-        None, ge=0.01, le=10, description="Size of holidays and covariates; tuned when unset, 10 untuned."
+    prophet_holidays_prior_scale: PriorScale | None = Field(
+        None, description="Size of holidays and covariates; tuned when unset, 10 untuned."
     )
-    prophet_seasonality_mode: Literal["additive", "multiplicative"] | None = Field(
+    prophet_seasonality_mode: SeasonalityMode | None = Field(
         None, description="Whether seasons add to the trend or multiply it; tuned when unset, additive untuned."
     )
 
-    lightgbm_n_estimators: int | None = Field(
-        None, ge=50, le=500, description="Trees of a booster; unset: 200, or 400 on few rows."
+    lightgbm_n_estimators: Trees | None = Field(None, description="Trees of a booster; unset: 200, or 400 on few rows.")
+    lightgbm_learning_rate: LearningRate | None = Field(
+        None, description="How much of what is left a tree takes; unset: 0.1, or 0.05 on few rows."
     )
-    lightgbm_learning_rate: float | None = Field(
-        None, ge=0.01, le=0.3, description="How much of what is left a tree takes; unset: 0.1, or 0.05 on few rows."
-    )
-    lightgbm_max_depth: int | None = Field(None, ge=3, le=15, description="Questions in a row; unset: no limit.")
-    lightgbm_min_child_samples: int | None = Field(
-        None, ge=5, le=100, description="Product days that a leaf needs; unset: 30."
-    )
-    lightgbm_subsample: float | None = Field(
-        None, ge=0.5, le=1, description="Share of the days that a tree sees; unset: 0.8."
-    )
-    lightgbm_colsample_bytree: float | None = Field(
-        None, ge=0.5, le=1, description="Share of the features that a tree sees; unset: 0.7."
+    lightgbm_max_depth: Depth | None = Field(None, description="Questions in a row; unset: no limit.")
+    lightgbm_min_child_samples: LeafDays | None = Field(None, description="Product days that a leaf needs; unset: 30.")
+    lightgbm_subsample: HalfOrMore | None = Field(None, description="Share of the days that a tree sees; unset: 0.8.")
+    lightgbm_colsample_bytree: HalfOrMore | None = Field(
+        None, description="Share of the features that a tree sees; unset: 0.7."
     )
 
     tuning_enabled: bool = Field(True, description="Search the settings of the regression; false: untuned.")
@@ -105,7 +153,44 @@ class Settings(BaseSettings):
     tuning_reuse_days: int = Field(28, ge=1, description="Days of sales for which a search is used again.")
     tuning_storage: str | None = Field(None, description="Database that keeps the trials for others; memory if unset.")
 
+    retry_http_attempts: int = Field(3, ge=1, le=20, description="Attempts that a call over HTTP has.")
+    retry_http_min_seconds: float = Field(1, gt=0, description="Least wait between two of them.")
+    retry_http_max_seconds: float = Field(10, gt=0, description="Longest wait, unless the server asks for more.")
+    retry_http_total_seconds: float = Field(180, gt=0, description="Seconds after which no further one begins.")
+    retry_database_attempts: int = Field(5, ge=1, le=20, description="Attempts that a query of a database has.")
+    retry_database_min_seconds: float = Field(0.5, gt=0, description="Least wait between two of them.")
+    retry_database_max_seconds: float = Field(5, gt=0, description="Longest wait.")
+    retry_database_total_seconds: float = Field(60, gt=0, description="Seconds after which no further one begins.")
+    retry_external_attempts: int = Field(4, ge=1, le=20, description="Attempts that any other call outside has.")
+    retry_external_min_seconds: float = Field(2, gt=0, description="Least wait between two of them.")
+    retry_external_max_seconds: float = Field(30, gt=0, description="Longest wait.")
+    retry_external_total_seconds: float = Field(180, gt=0, description="Seconds after which no further one begins.")
+
+    breaker_sales_failures: int = Field(5, ge=1, description="Failures in a row that open a sales service's breaker.")
+    breaker_sales_seconds: float = Field(60, gt=0, description="Seconds until it is tried again.")
+    breaker_weather_failures: int = Field(3, ge=1, description="The same for a weather service.")
+    breaker_weather_seconds: float = Field(30, gt=0, description="Seconds until it is tried again.")
+    breaker_traffic_failures: int = Field(3, ge=1, description="The same for a traffic service.")
+    breaker_traffic_seconds: float = Field(30, gt=0, description="Seconds until it is tried again.")
+
+    http_connect_seconds: float = Field(30, gt=0, description="Seconds to connect to a server.")
+    http_read_seconds: float = Field(60, gt=0, description="Seconds to wait for the next bytes of its answer.")
+    http_write_seconds: float = Field(30, gt=0, description="Seconds to wait until it takes the next bytes.")
+    http_pool_seconds: float = Field(30, gt=0, description="Seconds to wait for a free connection.")
+    http_max_bytes: int = Field(100_000_000, ge=1, description="Bytes that an answer may have, unpacked.")
+
+    signal_fresh_hours: float = Field(
+        20, ge=0, description="Hours in which a tenant's weather or traffic is not asked for again."
+    )
+    signal_late_hours: float = Field(36, gt=0, description="Hours after which what was issued is called late.")
+    signal_seconds: float = Field(
+        60, gt=0, description="Seconds that asking for a signal may take, repetitions included."
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="Form of log lines; auto: text at a terminal, JSON elsewhere."
+    )
     prophet_verbose: bool = Field(False, description="Let Prophet's compiled model talk.")
     enable_profiling: bool = Field(False, description="Write a profile of each training run.")
 
@@ -122,16 +207,25 @@ class Settings(BaseSettings):
     grade_good: float = Field(20, gt=0, description="MAPE, percent, up to which a model is good.")
     grade_acceptable: float = Field(30, gt=0, description="MAPE, percent, up to which a model is acceptable.")
 
-    horizon_days: int = Field(14, ge=1, le=365, description="Days ahead that are forecast.")
-    evaluation_origins: int = Field(4, ge=1, le=52, description="Past origins that a recipe is scored at.")
+    horizon_days: DaysAhead = Field(14, description="Days ahead that are forecast.")
+    evaluation_origins: Origins = Field(4, description="Past origins that a recipe is scored at.")
     lookback_days: int = Field(35, ge=0, description="Days before a file's last day in which it may delete rows.")
     retrain_after_days: int = Field(28, ge=1, description="Whole data days after which a model is due.")
     retrain_after_new_days: int = Field(14, ge=1, description="New observed days after which a product is due.")
-    retrain_cron: str = Field("0 2 * * 1", description="Cron of the weekly retraining, UTC.")
+    retrain_weekday: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "every"] = Field(
+        "mon", description="Day on whose quiet hours all products with new sales are trained again."
+    )
+    clock_cron: str = Field("*/10 * * * *", description="Cron, UTC, of looking which tenant's night it is.")
     dagster_history_days: int = Field(60, ge=7, description="Days that Dagster keeps finished runs and their events.")
     purge_cron: str = Field("30 3 * * *", description="Cron of the purge of Dagster's history, UTC.")
     storage_care_cron: str = Field("0 4 * * *", description="Cron of the care for old models and objects, UTC.")
-    watch_interval_seconds: int = Field(60, ge=5, description="Seconds between looks for new sales files.")
+    watch_interval_seconds: int = Field(60, ge=5, description="Seconds between looks for new sales.")
+    source_look_seconds: float = Field(
+        10, gt=0, le=60, description="Seconds that a look at one tenant's database, service or files may take."
+    )
+    source_read_seconds: float = Field(
+        600, gt=0, description="Seconds that one question to a tenant's database or service may take when it is read."
+    )
     max_feature_rows: int = Field(2_000_000, ge=1, description="Rows of the features table; older days are left out.")
     workers: int | None = Field(None, ge=1, description="Worker processes a job; cores / MAX_CONCURRENT_JOBS if unset.")
     task_timeout_seconds: float = Field(600, gt=0, description="Seconds that one worker task may take.")
@@ -146,6 +240,20 @@ class Settings(BaseSettings):
     @classmethod
     def _lower_case(cls, value: object) -> object:
         return str(value).lower() if isinstance(value, str | bool) else value
+
+    @field_validator("mlflow_tracking_uri")
+    @classmethod
+    def _of_a_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("it must be the address of a server, such as http://127.0.0.1:5000")
+        return value
+
+    @field_validator("rabbitmq_url")
+    @classmethod
+    def _of_a_broker(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("amqp://", "amqps://")):
+            raise ValueError("it must be the address of a broker, such as amqp://user:password@127.0.0.1:5672/")
+        return value
 
     @property
     def home(self) -> Path:

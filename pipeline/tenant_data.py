@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +17,9 @@ from pipeline.engine.outlook import to_outlook
 from pipeline.engine.panel import Outlook, Panel
 from pipeline.errors import DataError
 from pipeline.home import Home
+from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import load_report, load_sales
+from pipeline.sources.signals import load_degraded
 from pipeline.tables import read_table
 
 DAYS_BEYOND = 14
@@ -25,12 +28,16 @@ DAYS_BEYOND = 14
 
 @dataclass(frozen=True)
 class TenantData:
-    """What the engine needs of one tenant: dense sales, the outlook, and the origin."""
+    """What the engine needs of one tenant: dense sales, the outlook, and the origin.
+
+    `degraded` says, by signal, what is wrong with its values in the outlook.
+    """
 
     tenant: Tenant
     sales: Ledgered
     outlook: Outlook
     origin: pd.Timestamp
+    degraded: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def panel(self) -> Panel:
@@ -98,9 +105,37 @@ def load(home: Home, tenant: Tenant, horizon_days: int) -> TenantData:
     if not path.exists():
         raise DataError(f"tenant {tenant.id!r} has no calendar yet: materialize `calendar` first")
     origin = last_complete_day(home, tenant, daily)
-    sales, calendar = lay_out(daily, origin), read_table(path, "the calendar")
-    _refuse_short(tenant, calendar["date"], sales.dates[0], origin + pd.Timedelta(days=horizon_days))
-    return TenantData(tenant, sales, to_outlook(usable_ahead(tenant, calendar), sales.products), origin)
+    return _laid_out(home, tenant, daily, read_table(path, "the calendar"), origin, horizon_days)
+
+
+def load_further(home: Home, tenant: Tenant, days: int) -> TenantData:
+    """Read the stored sales, with a calendar made anew that reaches so many days ahead; nothing is written.
+
+    Nobody is asked for weather and traffic: the stored calendar's values stand, later days have none.
+
+    Raises:
+        DataError: the tenant has no sales or no calendar yet.
+        SourceError: its covariates cannot be read.
+    """
+    daily = load_sales(home, tenant.id)
+    origin = last_complete_day(home, tenant, daily)
+    calendar = build_calendar(tenant, daily, origin.date(), days + DAYS_BEYOND)
+    names = [name for source in tenant.signals for name in source.columns if name not in calendar]
+    if names:
+        stored = read_table(home.table(tenant.id, "calendar"), "the calendar")
+        known = stored[stored["product_id"].isna()].set_index("date")
+        shared = calendar["product_id"].isna()
+        calendar = calendar.assign(**{name: calendar["date"].map(known[name]).where(shared) for name in names})
+    return _laid_out(home, tenant, daily, calendar, origin, days)
+
+
+def _laid_out(
+    home: Home, tenant: Tenant, daily: pd.DataFrame, calendar: pd.DataFrame, origin: pd.Timestamp, days: int
+) -> TenantData:
+    sales = lay_out(daily, origin)
+    _refuse_short(tenant, calendar["date"], sales.dates[0], origin + pd.Timedelta(days=days))
+    outlook = to_outlook(usable_ahead(tenant, calendar), sales.products)
+    return TenantData(tenant, sales, outlook, origin, load_degraded(home, tenant))
 
 
 def _refuse_short(tenant: Tenant, days: pd.Series[pd.Timestamp], first: pd.Timestamp, last: pd.Timestamp) -> None:
@@ -113,5 +148,5 @@ def _refuse_short(tenant: Tenant, days: pd.Series[pd.Timestamp], first: pd.Times
 
 def usable_ahead(tenant: Tenant, calendar: pd.DataFrame) -> pd.DataFrame:
     """Return the calendar without covariates that are known in the past only: no forecast could be made with them."""
-    kinds = tenant.covariates.kinds if tenant.covariates else {}
+    kinds = tenant.covariate_kinds
     return calendar.drop(columns=[c for c in calendar if kinds.get(str(c)) is CovariateKind.PAST_ONLY])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -13,12 +13,12 @@ from typing import NamedTuple
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
-from contracts import Tenant
+from contracts import FileSource, SqlSource, Tenant
 from contracts.base import TenantId
 from pipeline.errors import TenantError, UnknownCountryError
 from pipeline.home import Home, write_atomically
 from pipeline.keys import slug
-from pipeline.places import absolute, redacted, without_login, without_query
+from pipeline.places import absolute, absolute_database, redacted, without_login, without_query
 
 _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
 _LONGEST_ID = 63
@@ -182,18 +182,29 @@ def _read(path: Path) -> Tenant:
 
 def _faults(error: ValidationError) -> str:
     return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or 'tenant'} = {_shown(fault['input'])}: {fault['msg']}"
+        f"{field_of(fault['loc']) or 'tenant'} = {_shown(fault['loc'], fault['input'])}: {fault['msg']}"
         for fault in error.errors(include_url=False)
     )
 
 
-def _shown(value: object) -> str:
+def field_of(place: Sequence[int | str]) -> str:
+    """Return the field of a fault as the tenant's file writes it: the kind of a source is no table of its own."""
+    kind = place[:1] == ("source",) and len(place) > 1
+    return ".".join(str(part) for part in (place[0], *place[2:])) if kind else ".".join(map(str, place))
+
+
+def _shown(place: Sequence[int | str], value: object) -> str:
+    if place[-1:] == ("token",):
+        return "***"  # Somebody wrote the token itself.
     return "{...}" if isinstance(value, dict) else redacted(repr(value))
 
 
 def _anchored(tenant: Tenant) -> Tenant:
-    source = tenant.source.model_copy(update={"path": absolute(tenant.source.path)})
-    changes: dict[str, object] = {"source": source}
+    changes: dict[str, object] = {}
+    if isinstance(tenant.source, FileSource):
+        changes["source"] = tenant.source.model_copy(update={"path": absolute(tenant.source.path)})
+    elif isinstance(tenant.source, SqlSource):
+        changes["source"] = tenant.source.model_copy(update={"url": absolute_database(tenant.source.url)})
     if tenant.covariates is not None:
         path = absolute(tenant.covariates.path)
         changes["covariates"] = tenant.covariates.model_copy(update={"path": path})

@@ -20,6 +20,8 @@ from typing import Any
 
 from pebble import ProcessFuture, ProcessPool
 
+from pipeline import logs
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX")
 """Set to 1 in a worker. The last is glibc's: what one thread has freed, no other thread's arena uses again."""
 SILENT_EXIT = 1_000
@@ -34,7 +36,7 @@ class Worker:
     def __init__(self) -> None:
         self._context = _Context()
         self.pool = ProcessPool(max_workers=1, initializer=_start, context=self._context)
-        self.ready: ProcessFuture[None] = self.pool.schedule(_report_in)
+        self.ready: ProcessFuture[None] = self.pool.schedule(_report_in, (logs.current(),))
 
     @property
     def end_text(self) -> str:
@@ -116,8 +118,10 @@ def _nameless_main() -> Iterator[None]:
         main.__spec__ = spec
 
 
-def _report_in() -> None:
-    """The first task of every worker: it is done when the worker is ready."""
+def _report_in(setup: logs.Setup | None) -> None:
+    """The first task of every worker, which logs as its parent does; it is done when the worker is ready."""
+    if setup is not None:
+        logs.install(setup)
 
 
 def _start() -> None:

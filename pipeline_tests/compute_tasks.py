@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -114,3 +115,8 @@ _KINDS: dict[str, Callable[[str], object]] = {
     "killed": lambda _kind: os.kill(os.getpid(), signal.SIGKILL),
     "hang": lambda _kind: time.sleep(600),
 }
+
+
+def log(word: str) -> None:
+    """Log a line."""
+    logging.getLogger("pipeline.compute_tasks").debug("at work on %s", word)

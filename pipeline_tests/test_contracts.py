@@ -19,6 +19,7 @@ from contracts import (
     AnomalyTrial,
     ArtefactRef,
     Contract,
+    CreatedModel,
     DailySales,
     DatasetMetadata,
     Explanation,
@@ -26,6 +27,7 @@ from contracts import (
     ForecastPart,
     ForecastRow,
     IntervalBand,
+    JobProgress,
     LedgerRow,
     Member,
     MemberForecast,
@@ -34,9 +36,15 @@ from contracts import (
     PlanRow,
     Product,
     RejectedRow,
+    SalesImported,
     Tenant,
+    TrainingCompleted,
+    TrainingFailed,
+    TrainingResults,
+    TrainingTrigger,
 )
 from contracts.schemas import FOLDER, PUBLISHED, main, rendered
+from pipeline_tests.asking import REQUESTS
 
 HASH = st.sampled_from(["0" * 64, "ab" * 32])
 TENANT = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True)
@@ -67,6 +75,12 @@ FOREST = st.builds(
     AnomalySettings, n_estimators=st.integers(50, 300), contamination=st.floats(0.01, 0.3),
     max_samples=st.sampled_from(["auto", 256, 512, 1024]),
 )  # fmt: skip
+CREATED = st.builds(
+    CreatedModel, product_id=NAME, product_name=TEXT, model_version=VERSION, accuracy=st.none() | SHARE,
+    mae=st.none() | AMOUNT, rmse=st.none() | AMOUNT, r2_score=st.none() | st.floats(-9, 1),
+)  # fmt: skip
+TOLD = {"event_id": st.just("ab" * 16), "tenant_id": TENANT, "job_id": TEXT, "timestamp": MOMENT}
+ASKED = {"tenant_id": TENANT, "event_id": st.none() | NAME, "timestamp": st.none() | MOMENT}
 PRODUCT = {"tenant_id": TENANT, "product_id": NAME}
 FINGERPRINTED = {**PRODUCT, "data_days": COUNT, "data_fingerprint": HASH}
 
@@ -111,12 +125,29 @@ def reports(draw: st.DrawFn) -> ExtractionReport:
     )  # fmt: skip
 
 
+@st.composite
+def asked_forecasts(draw: st.DrawFn) -> contracts.RequestedForecastRow:
+    """Rows of a forecast that was asked for."""
+    return contracts.RequestedForecastRow(
+        tenant_id=draw(TENANT), product_id=draw(NAME), origin=draw(DAY), horizon=draw(st.integers(1, 365)),
+        date=draw(DAY), y_hat=draw(AMOUNT), lower=draw(AMOUNT), upper=draw(AMOUNT), issued_at=draw(MOMENT),
+        confidence=draw(st.floats(0.5, 0.99)), beyond_horizon=draw(st.booleans()), reason=draw(TEXT),
+        rung=draw(st.sampled_from(contracts.Rung)), model_version=draw(st.none() | VERSION),
+    )  # fmt: skip
+
+
+SOURCES = (
+    st.builds(contracts.FileSource, path=NAME)
+    | st.builds(contracts.SqlSource, kind=st.just("sql"), url=NAME, query=NAME)
+    | st.builds(contracts.HttpSource, kind=st.just("http"), url=st.just("https://till.example/sales"))
+)
+
 VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
     DailySales: st.builds(DailySales, **PRODUCT, date=DAY, quantity=AMOUNT, unit_price=st.none() | AMOUNT),
     ExtractionReport: reports(),
     Tenant: st.builds(
         Tenant, id=TENANT, name=NAME, country=st.sampled_from(["ES", "DE"]),
-        timezone=st.sampled_from(["Europe/Madrid", "UTC"]), source=st.builds(contracts.FileSource, path=NAME),
+        timezone=st.sampled_from(["Europe/Madrid", "UTC"]), source=SOURCES,
         covariates=st.none() | st.builds(contracts.CovariateSource, path=NAME),
         closing=st.builds(contracts.ClosingDays, dates=st.lists(DAY, max_size=2).map(tuple)),
     ),
@@ -137,6 +168,10 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
     ),
     ForecastRow: forecasts(),
     Explanation: explanations(),
+    JobProgress: st.builds(
+        JobProgress, percentage=SHARE.map(lambda share: 100 * share), products_completed=COUNT, products_total=COUNT,
+        estimated_time_remaining=st.none() | AMOUNT, started_at=MOMENT,
+    ),
     PlanRow: st.builds(PlanRow, **FINGERPRINTED, reason=TEXT, importance=AMOUNT),
     LedgerRow: st.builds(
         LedgerRow, **FINGERPRINTED, job_id=TEXT, reason=TEXT, origin=DAY, version=st.none() | VERSION, seconds=AMOUNT
@@ -148,6 +183,24 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
         injected=st.dictionaries(TEXT, COUNT, max_size=2), days=COUNT, seconds=AMOUNT,
         trials=st.lists(st.builds(AnomalyTrial, settings=FOREST, f1=SHARE), max_size=2).map(tuple),
     ),
+    TrainingCompleted: st.builds(
+        TrainingCompleted, **TOLD, job_name=TEXT, started_at=MOMENT, completed_at=MOMENT, results=st.builds(
+            TrainingResults, successful_trainings=COUNT, failed_trainings=COUNT, total_products=COUNT,
+            models_created=st.lists(CREATED, max_size=2).map(tuple), average_accuracy=st.none() | AMOUNT,
+            training_duration_seconds=AMOUNT,
+        ),
+    ),
+    TrainingFailed: st.builds(
+        TrainingFailed, **TOLD, product_id=st.none() | NAME, product_name=st.none() | TEXT, error_type=TEXT,
+        error_message=TEXT, recommended_action=TEXT, severity=st.sampled_from(contracts.Severity),
+    ),
+    TrainingTrigger: st.builds(
+        TrainingTrigger, **ASKED, products=st.just("all") | st.lists(NAME, min_size=1, max_size=3).map(tuple),
+        priority=st.sampled_from(contracts.Priority),
+    ),
+    SalesImported: st.builds(SalesImported, **ASKED, source=NAME, rows=COUNT),
+    contracts.RequestedForecastRow: asked_forecasts(),
+    **REQUESTS,
 }  # fmt: skip
 """Valid instances of each published contract."""
 
@@ -267,6 +320,11 @@ BAD: list[tuple[type[Contract], dict[str, Any], dict[str, Any], str]] = [
     (Tenant, TENANT_FILE, {"timezone": "../../etc/passwd"}, "IANA"),
     (Tenant, TENANT_FILE, {"country": "Spain"}, "country"),
     (Tenant, TENANT_FILE, {"source": {"path": "x", "mapping": {"date": "day", "quantity": "day"}}}, "two fields: day"),
+    (TrainingTrigger, {"tenant_id": "b", "products": "all"}, {"products": []}, "products"),
+    (TrainingTrigger, {"tenant_id": "b", "products": "all"}, {"tenant": "c"}, "tenant"),
+    (TrainingTrigger, {"tenant": "b", "products": ["x"]}, {"priority": "now"}, "priority"),
+    (SalesImported, {"tenant_id": "b", "source": "till", "rows": 1}, {"rows": -1}, "rows"),
+    (SalesImported, {"tenant_id": "b", "source": "till", "rows": 1}, {"timestamp": "2026-03-02T04:05:06"}, "timezone"),
     (Metrics, {"n": 1}, {"coverage": 1.1}, "coverage"),
     (Metrics, {"n": 1}, {"r2_score": 2}, "r2_score"),
 ]

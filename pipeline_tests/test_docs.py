@@ -16,17 +16,26 @@ import contracts
 from contracts.schemas import PUBLISHED
 from pipeline import errors
 from pipeline.engine.families import FAMILIES, FOREIGN
+from pipeline.events.rabbitmq import DEAD, EXCHANGE, QUEUES
+from pipeline.events.rabbitmq_sink import ROUTING_KEYS
+from pipeline.registry.failures import RULES
 from pipeline.registry.tables import Base
 from pipeline.sample import write_sample
 from pipeline.sample.catalogue import BUSINESSES
 from pipeline.settings import Settings
+from pipeline_tests.defs.graph import target_of
 from pipeline_tests.defs.world import definitions
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
 LONGEST_PAGE = 200
-CONTRACTS = ("reference/contracts.md", "reference/contracts-of-models.md")
+CONTRACTS = (
+    "reference/contracts.md",
+    "reference/contracts-of-models.md",
+    "reference/contracts-of-events.md",
+    "reference/contracts-of-requests.md",
+)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -181,7 +190,7 @@ def test_every_sensor_is_documented() -> None:
     sensors = {sensor.name: sensor for sensor in definitions().sensors}
     assert set(stated) == set(sensors)
     for name, sensor in sensors.items():
-        assert plain(stated[name][1]) == sensor.job_name, name
+        assert ", ".join(INLINE.findall(stated[name][1])) == (target_of(sensor) or ""), name
         assert stated[name][2] == f"{sensor.minimum_interval_seconds} s", name
 
 
@@ -319,3 +328,18 @@ def test_the_changelog_names_this_version() -> None:
 
     versions = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert versions[0] == __version__
+
+
+def test_every_kind_of_failure_is_documented() -> None:
+    """The guide has a row for each rule of severity and advice, in the rule's own words."""
+    stated = {
+        name: tuple(row[1:]) for name, row in table(section("guide/events.md", "How severe, and what to do")).items()
+    }
+    assert stated == {name: (rule.severity.value, rule.action) for name, rule in RULES.items()}
+
+
+def test_every_name_at_the_broker_is_documented() -> None:
+    """The guide names exchange, queues and routing keys as they are declared."""
+    named = set(INLINE.findall(section("guide/events.md", "Where events go")))
+    keys = {key for key, _ in QUEUES.values()} | set(ROUTING_KEYS.values())
+    assert {EXCHANGE, DEAD, *QUEUES, *keys} <= named

@@ -36,7 +36,11 @@ def commands() -> dict[str, Any]:
 
 def test_every_command_is_documented() -> None:
     """Each command has a section, its options are all there and no others, and their defaults are given."""
-    pages = ("reference/command-line.md", "reference/command-line-of-models.md")
+    pages = (
+        "reference/command-line.md",
+        "reference/command-line-of-operating.md",
+        "reference/command-line-of-models.md",
+    )
     page_of = {title.strip("`"): page for page in pages for _, title in HEADING.findall(prose_of(page))}
     assert {title for title in page_of if title.startswith("pipeline ")} == set(commands())
     for name, command in commands().items():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from pipeline.errors import ConfigurationError, StorageError
 from pipeline.home import Home, write_atomically
@@ -158,7 +159,7 @@ TABLE: dict[str, object] = {
 }
 OTHERS = {
     "DATABASE_URL": ("postgresql://u@h/d", "postgresql://u@h/d"),
-    "RABBITMQ_URL": ("amqp://h", "amqp://h"),
+    "RABBITMQ_URL": ("amqp://h", SecretStr("amqp://h")),
     "MODEL_STORAGE_PATH": ("s3://bucket/models", "s3://bucket/models"),
     "PROPHET_WEEKLY_SEASONALITY": ("TRUE", "true"),
     "PROPHET_YEARLY_SEASONALITY": ("False", "false"),

@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from contracts import ClosingDays, ColumnMapping, CovariateKind, CovariateSource, FileSource, QuietHours, Tenant
+from contracts import (
+    ClosingDays,
+    ColumnMapping,
+    CovariateKind,
+    CovariateSource,
+    FileSource,
+    QuietHours,
+    SignalKind,
+    SignalSource,
+    Tenant,
+)
 from contracts.base import TenantId
 from pipeline.errors import TenantError, UnknownCountryError
 from pipeline.home import Home
@@ -55,12 +65,29 @@ FULL = Tenant(
         overlap="add",
     ),
     covariates=CovariateSource(path="/data/w.parquet", kinds={"rain": CovariateKind.FORECAST}),
+    signals=(
+        SignalSource(
+            kind=SignalKind.WEATHER,
+            url="https://sky.example/days",
+            token="${PIPELINE_SOURCE_SKY}",
+            parameters={"place": "Köln"},
+            columns={"warmth": "t", "rain": "mm"},
+        ),
+        SignalSource(kind=SignalKind.TRAFFIC, url="https://road.example/days", columns={"passers": "n"}),
+    ),
     closing=ClosingDays(weekdays=("sun", "mon"), dates=(dt.date(2024, 12, 24),), public_holidays=True),
     quiet_hours=QuietHours(start=dt.time(22, 30), end=dt.time(4)),
 )
 
 
-@pytest.mark.parametrize("given", [tenant(), FULL], ids=["small", "full"])
+ASKED = (
+    {"kind": "sql", "url": "postgresql://bob:${PIPELINE_SOURCE_X}@host/x", "query": "SELECT 1", "decimal": ","},
+    {"kind": "http", "url": "https://till.example/sales", "token": "${PIPELINE_SOURCE_X}"},
+)
+LIVE = [Tenant.model_validate({**tenant().model_dump(), "source": source}) for source in ASKED]
+
+
+@pytest.mark.parametrize("given", [tenant(), FULL, *LIVE], ids=["small", "full", "sql", "http"])
 def test_a_tenant_comes_back_as_it_was_saved(home: Home, given: Tenant) -> None:
     """Every field survives the TOML file, which lies under the tenant's id."""
     assert save_tenant(home, given) == home.tenants / f"{given.id}.toml"
@@ -91,6 +118,36 @@ def test_relative_paths_become_absolute(home: Home, tmp_path: Path, monkeypatch:
     assert load_tenant(home, "shop").source.path == "zip://a.csv::b.zip"
     save_tenant(home, tenant(path="~/sales.csv"), replace=True)
     assert load_tenant(home, "shop").source.path == os.path.expanduser("~/sales.csv")  # noqa: PTH111
+
+
+def test_a_relative_database_becomes_absolute(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SQLite file is the same one wherever the pipeline runs later; other databases are left as they are."""
+    monkeypatch.chdir(tmp_path)
+    for url, kept in (("sqlite:///a.db", f"sqlite:///{tmp_path}/a.db"), ("sqlite:////a.db", "sqlite:////a.db")):
+        source = {"kind": "sql", "url": url, "query": "sales"}
+        save_tenant(home, Tenant.model_validate({**tenant().model_dump(), "source": source}), replace=True)
+        assert load_tenant(home, "shop").source.place == kept
+
+
+def test_a_source_of_an_earlier_release_is_files(home: Home) -> None:
+    """A tenant's file without the kind of its source goes on as it was, and a fault in it is named as it is written."""
+    start = 'id = "shop"\nname = "Shop"\ncountry = "ES"\ntimezone = "UTC"\n[source]\npath = "/data/sales.csv"\n'
+    home.tenants.mkdir(parents=True)
+    (home.tenants / "shop.toml").write_text(start, encoding="utf-8")
+    assert load_tenant(home, "shop").source == FileSource(path="/data/sales.csv")
+    (home.tenants / "shop.toml").write_text(f'{start}duplicates = "some"\n', encoding="utf-8")
+    with pytest.raises(TenantError, match=r"source\.duplicates = 'some'"):
+        load_tenant(home, "shop")
+
+
+def test_a_token_in_clear_is_refused_and_not_shown(home: Home) -> None:
+    """Who writes the token itself into the tenant's file is told so, without it."""
+    text = 'id = "shop"\nname = "Shop"\ncountry = "ES"\ntimezone = "UTC"\n[source]\nkind = "http"\nurl = "http://h/s"\n'
+    home.tenants.mkdir(parents=True)
+    (home.tenants / "shop.toml").write_text(f'{text}token = "s3cret"\n', encoding="utf-8")
+    with pytest.raises(TenantError, match=r"source\.token = \*\*\*") as caught:
+        load_tenant(home, "shop")
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_tenant_is_not_overwritten_unasked(home: Home) -> None:

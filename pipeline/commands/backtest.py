@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.shared import AsJson, DateFormat, show
+from pipeline import logs
+from pipeline.commands.shared import AsJson, DateFormat, only_lines, show
 from pipeline.settings import get_settings
 
 FEW, MORE = "combination, under 5 units a day", "combination, 5 units and more"
@@ -39,15 +40,16 @@ def backtest(
     from rich.console import Console
     from rich.progress import Progress
 
-    from pipeline.commands.tenants import Described, make_tenant
+    from pipeline.commands.describing import Described, given_source, make_tenant
     from pipeline.engine.evaluate import of_volume, score, table
     from pipeline.home import write_atomically
     from pipeline.training.backtest import Span
     from pipeline.training.backtest import backtest as run
 
-    made = make_tenant(Described(sales, country, covariates, tenant, mapping, date_format))
+    logs.configure(get_settings())
+    made = make_tenant(Described(given_source(sales), country, covariates, tenant, mapping, date_format))
     workers = get_settings().workers or len(os.sched_getaffinity(0))
-    with Progress(console=Console(stderr=True), disable=as_json) as progress:
+    with Progress(console=Console(stderr=True), disable=as_json or only_lines()) as progress:
         bar = progress.add_task("origins", total=None)
         scored = run(
             made,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from pipeline import errors
 from pipeline.errors import ConfigurationError, PipelineError, StorageError
 from pipeline.installation import Installation
+from pipeline.logs import bound
+from pipeline.queue import number_of
 from pipeline.tenants import tenant_ids
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -75,11 +78,16 @@ def register_tenants(installation: Installation) -> list[str]:
     return known
 
 
-def run_job(tenant_id: str, job: str = "train_and_forecast", config: Mapping[str, Any] | None = None) -> RunResult:
-    """Run a job for one tenant in this process, and wait for its end."""
+def run_job(
+    tenant_id: str,
+    job: str = "train_and_forecast",
+    config: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> RunResult:
+    """Run a job for one tenant in this process, with tags to find it by again, and wait for its end."""
     from pipeline.definitions import defs
 
-    with opened_instance() as instance:
+    with opened_instance() as instance, bound():
         close_dead_runs(instance, tenant_id)
         result = (
             defs()
@@ -90,6 +98,7 @@ def run_job(tenant_id: str, job: str = "train_and_forecast", config: Mapping[str
                 partition_key=tenant_id,
                 raise_on_error=False,
                 tags={
+                    **(tags or {}),
                     "cause": "command line",
                     "tenant": tenant_id,
                     HOST_TAG: gethostname(),
@@ -99,6 +108,33 @@ def run_job(tenant_id: str, job: str = "train_and_forecast", config: Mapping[str
         )
     events = result.all_events
     return RunResult(result.run_id, result.success, tuple(_errors(events)), tuple(_failed_checks(events)))
+
+
+def queued_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Return the runs that wait, in the order in which the queue takes them."""
+    waiting = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), ascending=True)
+    return sorted(waiting, key=lambda run: -number_of(run.tags))
+
+
+def cancel_run(instance: dg.DagsterInstance, run_id: str) -> str:
+    """Take a run out of the queue, or ask its process to stop; say which.
+
+    Raises:
+        ConfigurationError: it has ended, or it runs on another machine.
+    """
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        raise ConfigurationError(f"run {run_id!r} cannot be cancelled: it {'has ended' if run else 'is not known'}")
+    if run.status is dg.DagsterRunStatus.QUEUED:
+        instance.run_coordinator.cancel_run(run_id)
+        return f"Run {run_id} is out of the queue."
+    if (process := run.tags.get(PROCESS_TAG)) is None:
+        instance.run_coordinator.cancel_run(run_id)
+    elif run.tags.get(HOST_TAG) == gethostname():
+        os.kill(int(process), signal.SIGINT)
+    else:
+        raise ConfigurationError(f"run {run_id!r} was started on {run.tags.get(HOST_TAG)}: press Ctrl-C there")
+    return f"Run {run_id} was asked to stop. What it has finished is kept."
 
 
 def close_dead_runs(instance: dg.DagsterInstance, tenant_id: str) -> None:

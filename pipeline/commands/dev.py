@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.commands.shared import prepared
+from pipeline.commands.shared import only_lines, prepared
 
 WORKSPACE = Path(__file__).parent.parent.parent / "workspace.yaml"
 
@@ -29,7 +29,8 @@ def dev(
     known = register_tenants(installation)
     typer.echo(f"{len(known)} tenants in {installation.home.root}; the UI will be at http://{host}:{port}")
     where = ["-w", str(WORKSPACE)] if WORKSPACE.exists() else ["-m", "pipeline.definitions"]
-    command = [sys.executable, "-m", "dagster", "dev", *where, "--host", host, "--port", str(port)]
+    form = ["--log-format", "json"] if only_lines() else []
+    command = [sys.executable, "-m", "dagster", "dev", *where, "--host", host, "--port", str(port), *form]
     # A script's background jobs are started with SIGINT ignored; Dagster ends its own processes with it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, arguments checked by their types

@@ -9,13 +9,15 @@ from typing import Annotated
 import typer
 
 from contracts import Explanation
+from pipeline.commands.asked_forecast import make
 from pipeline.commands.shared import AsJson, WhichTenant, one_tenant, prepared, show, tell
 from pipeline.errors import ConfigurationError, DataError
 
 BAR = 24
 """Letters of the longest bar."""
 
-app = typer.Typer(help="Look at the forecasts.", no_args_is_help=True)
+app = typer.Typer(help="Look at the forecasts, and make others.", no_args_is_help=True)
+app.command("make")(make)
 
 
 @app.command("show")

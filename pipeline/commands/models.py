@@ -6,14 +6,30 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts import Metrics, ModelManifest, ModelType
+from contracts import Metrics, ModelManifest, ModelQuery, ModelType
+from pipeline.commands.experiments import experiments, mirror_
 from pipeline.commands.shared import AsJson, WhichTenant, one_tenant, prepared, show
+from pipeline.commands.whole import next_steps, whole_model
 from pipeline.installation import Installation
 from pipeline.registry.records import Wanted
+from pipeline.requests import accepted
 from pipeline.who import user
 
 app = typer.Typer(help="List, compare, verify and put in use registered models.", no_args_is_help=True)
+FACTS = (
+    "version",
+    "origin",
+    "demand_class",
+    "data_days",
+    "data_fingerprint",
+    "covariates",
+    "evaluation",
+    "code_version",
+    "job_id",
+)
 FIGURES = ("mae", "rmse", "wape", "mase", "rmsse", "bias", "coverage", "below_upper", "pinball")
+app.command("experiments")(experiments)
+app.command("mirror")(mirror_)
 Product = Annotated[str | None, typer.Option("--product", help="Product id.")]
 
 
@@ -24,9 +40,9 @@ def list_(
     deployed: Annotated[bool, typer.Option("--deployed", help="Only the models in use.")] = False,
     family: Annotated[str | None, typer.Option(help="Only models with this family, such as lightgbm.")] = None,
     model_type: Annotated[ModelType | None, typer.Option("--type", help="Only models of this type.")] = None,
-    max_wape: Annotated[float | None, typer.Option(help="Only models whose WAPE is at most this.", min=0)] = None,
-    limit: Annotated[int, typer.Option(help="Rows at the most.", min=1)] = 50,
-    offset: Annotated[int, typer.Option(help="Rows to leave out first.", min=0)] = 0,
+    max_wape: Annotated[float | None, typer.Option(help="Only models whose WAPE is at most this.")] = None,
+    limit: Annotated[int, typer.Option(help="Rows at the most, up to 1000.")] = 50,
+    offset: Annotated[int, typer.Option(help="Rows to leave out first.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """List registered models, the newest first.
@@ -35,7 +51,18 @@ def list_(
     """
     installation = prepared()
     tenant_id = one_tenant(installation, tenant)
-    wanted = Wanted(product, model_type, family, True if deployed else None, max_wape)
+    query = accepted(
+        ModelQuery,
+        tenant=tenant_id,
+        product=product,
+        model_type=model_type,
+        family=family,
+        deployed=True if deployed else None,
+        max_wape=max_wape,
+        limit=limit,
+        offset=offset,
+    )
+    wanted = Wanted(query.product, query.model_type, query.family, query.deployed, query.max_wape)
     rows = [
         {
             "product": one.model.product_id,
@@ -47,7 +74,7 @@ def list_(
             "naive": one.naive_wape,
             "in use": "yes" if one.model.deployed else "",
         }
-        for one in installation.registry.listing(tenant_id, wanted, limit, offset)
+        for one in installation.registry.listing(query.tenant, wanted, query.limit, query.offset)
     ]
     show(
         rows,
@@ -76,9 +103,9 @@ def show_(
     if as_json:
         typer.echo(manifest.model_dump_json(indent=2))
         return
-    facts = manifest.model_dump(
-        include={"product_id", "version", "origin", "demand_class", "data_days", "evaluation", "code_version", "job_id"}
-    )
+    facts = {name: getattr(manifest, name) for name in FACTS}
+    given = "not written down" if manifest.covariates is None else ", ".join(manifest.covariates) or "none"
+    facts |= {"covariates": given}
     show([{"": name, "value": value} for name, value in facts.items()], False, f"Model of {product}")
     lines: list[tuple[str, float | None, Metrics]] = [
         ("combination", None, manifest.metrics),
@@ -94,6 +121,9 @@ def show_(
         "Errors out of sample",
         right=("weight", *FIGURES),
     )
+    if manifest.against is not None:
+        told = manifest.against.model_dump(exclude_none=True)
+        show([{"": name, "value": value} for name, value in told.items()], False, "Its recipe against the champion's")
     show(
         [
             {"file": f"{m.family}/{ref.name}", "bytes": ref.bytes, "sha256": ref.sha256}
@@ -179,7 +209,7 @@ def rollback(
     tenant_id = one_tenant(installation, tenant)
     earlier = installation.registry.previous_champions(tenant_id).get(product)
     if earlier is not None:
-        _whole(installation, tenant_id, product, earlier.version)
+        whole_model(installation, tenant_id, product, earlier.version)
     done = installation.registry.roll_back(tenant_id, product, reason=reason, actor=user())
     typer.echo(f"version {done.to_version} of {product} is in use again, instead of {done.from_version}")
 
@@ -199,7 +229,7 @@ def deploy(
     tenant_id = one_tenant(installation, tenant)
     newest = installation.registry.models(tenant_id, product, None, 1)
     chosen = version or (newest[0].version if newest else _version(installation, tenant_id, product))
-    manifest = _whole(installation, tenant_id, product, chosen)
+    manifest = whole_model(installation, tenant_id, product, chosen)
     figures = {"mae": manifest.metrics.mae, "naive_mae": manifest.naive_metrics.mae}
     installation.registry.promote(tenant_id, product, chosen, reason=reason, actor=user(), figures=figures)
     typer.echo(f"version {chosen} of {product} is in use")
@@ -262,27 +292,38 @@ def sign(tenant: WhichTenant = None) -> None:
 
 
 @app.command("verify")
-def verify(tenant: WhichTenant = None, product: Product = None, as_json: AsJson = False) -> None:
+def verify(
+    tenant: WhichTenant = None,
+    product: Product = None,
+    quarantine: Annotated[bool, typer.Option("--quarantine", help="Move broken files out of the way.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check every registered model's manifest and files against their SHA-256; exit status 1 when one is broken.
 
-    Example: pipeline models verify --tenant my-bakery
+    Example: pipeline models verify --tenant my-bakery --quarantine
     """
-    from pipeline.errors import PipelineError
-    from pipeline.training.promotion import broken_files
+    from pipeline.training.integrity import Fault, Verifier, set_aside
 
     installation = prepared()
     tenant_id = one_tenant(installation, tenant)
-    faults, count, page = [], 0, 500
+    verifier, faults, count, page = Verifier(installation.registry, installation.store), list[Fault](), 0, 500
     while records := installation.registry.models(tenant_id, product, None, page, count):
-        for record in records:
-            try:
-                manifest = installation.registry.manifest(tenant_id, record.product_id, record.version)
-                broken = broken_files(manifest, installation.store)
-            except PipelineError as error:
-                broken = [str(error)]
-            faults += [{"product": record.product_id, "version": record.version, "fault": fault} for fault in broken]
+        faults += [fault for record in records for fault in verifier.faults(record)]
         count += len(records)
-    show(faults, as_json, "Broken models", empty=f"{count} models of {tenant_id} are whole")
+    rows = [
+        {
+            "product": one.model.product_id,
+            "version": one.model.version,
+            "state": "not known" if one.silent else "broken",
+            "fault": one.fault,
+        }
+        for one in faults
+    ]
+    show(rows, as_json, "Models that are not known to be whole", empty=f"{count} models of {tenant_id} are whole")
+    moved = set_aside(faults, installation.registry, installation.store, user()) if quarantine else ()
+    if not as_json:
+        for line in (*(f"moved to {place}" for place in moved), *next_steps(faults, tenant_id)):
+            typer.echo(line)
     if faults:
         raise typer.Exit(1)
 
@@ -297,21 +338,6 @@ def comparable(manifest: ModelManifest) -> dict[str, Any]:
         facts |= {f"{member.family}: {name}": value for name, value in member.parameters.items()}
     facts["data"], facts["settings"] = manifest.data_fingerprint[:12], manifest.config_fingerprint[:12]
     return facts | {"code": manifest.code_version} | {f"library {k}": v for k, v in manifest.libraries.items()}
-
-
-def _whole(installation: Installation, tenant_id: str, product: str, version: str) -> ModelManifest:
-    """Return the manifest of a model whose files are whole.
-
-    Raises:
-        IntegrityError: one is not; names it.
-    """
-    from pipeline.errors import IntegrityError
-    from pipeline.training.promotion import broken_files
-
-    manifest = installation.registry.manifest(tenant_id, product, version)
-    if faults := broken_files(manifest, installation.store):
-        raise IntegrityError(f"version {version} of {product!r} is not whole: {'; '.join(faults)}")
-    return manifest
 
 
 def _version(installation: Installation, tenant_id: str, product: str) -> str:

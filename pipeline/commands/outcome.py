@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any
 import typer
 
 from pipeline.commands.dagster_runs import RunResult
-from pipeline.commands.shared import show
+from pipeline.commands.shared import aside, show
 from pipeline.errors import DataError
 from pipeline.installation import Installation
 from pipeline.places import redacted
@@ -28,15 +29,15 @@ def show_results(installation: Installation, results: Mapping[str, RunResult], a
     )
     for tenant_id, result in results.items():
         for error in result.errors:
-            typer.secho(f"{tenant_id}: {error}", fg=typer.colors.RED, err=True)
+            aside(f"{tenant_id}: {error}", typer.colors.RED, logging.ERROR)
         for check in result.failed_checks:
-            typer.secho(f"{tenant_id}: check failed: {check}", fg=typer.colors.YELLOW, err=True)
+            aside(f"{tenant_id}: check failed: {check}", typer.colors.YELLOW, logging.ERROR)
     if not as_json and any(result.success for result in results.values()):
         _where(installation, [tenant_id for tenant_id, result in results.items() if result.success])
 
 
 def _row(installation: Installation, tenant_id: str, result: RunResult) -> dict[str, Any]:
-    jobs = [job for job in installation.registry.jobs(tenant_id, limit=20) if job.run_id == result.run_id]
+    jobs = installation.registry.jobs(tenant_id, run_id=result.run_id)
     counts = ("trained", "skipped", "insufficient", "failed")
     wape, naive = _errors(installation, tenant_id) if result.success else (None, None)
     return {

@@ -31,7 +31,7 @@ def sweep(
     yes: Annotated[bool, typer.Option("--yes", help="Delete it now; else it is only shown.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what need not be kept any longer, and delete it with --yes: old models, jobs, logs, unused objects.
+    """Show what need not be kept any longer, and delete it with --yes: old models, jobs, logs, events, unused files.
 
     Never a champion, the model that it replaced, a product's newest model, or an object that a model refers to.
 
@@ -39,6 +39,7 @@ def sweep(
     """
     import datetime as dt
 
+    from pipeline.registry.contents import Kind
     from pipeline.registry.sweep import carry_out, propose
     from pipeline.tenants import list_tenants
 
@@ -51,14 +52,17 @@ def sweep(
         "jobs": len(proposal.jobs),
         "shared fits": len(proposal.fits),
         "lines of logs": proposal.logs,
-        "objects": len(proposal.objects),
+        "objects": proposal.count(Kind.OBJECT),
+        "files in quarantine": proposal.count(Kind.QUARANTINED),
+        "remains of writes": proposal.count(Kind.REMAINS),
+        "access logs": len(proposal.access),
+        "events": proposal.events,
         "bytes": proposal.freed,
     }
     if yes:
         swept = carry_out(proposal, *parts, user())
-        deleted = dict(
-            zip(found, (swept.models, swept.jobs, swept.fits, swept.logs, swept.objects, swept.freed), strict=True)
-        )
+        counts = (swept.models, swept.jobs, swept.fits, swept.logs, swept.objects, swept.quarantined, swept.remains)
+        deleted = dict(zip(found, (*counts, swept.access, swept.events, swept.freed), strict=True))
         rows = [{"": name, "deleted": count} for name, count in deleted.items()]
     else:
         rows = [{"": name, "to be deleted": count} for name, count in found.items()]

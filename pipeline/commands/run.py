@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from contracts import Tenant
+from contracts import Tenant, TrainingRequest
 from pipeline.commands import outcome
-from pipeline.commands.shared import AsJson, DateFormat, prepared
+from pipeline.commands.shared import AsJson, DateFormat, Tags, aside, only_lines, prepared
 from pipeline.errors import ConfigurationError, StorageError
 from pipeline.installation import Installation
+from pipeline.requests import accepted
+from pipeline.tags import parsed_tags
 
 Sales = Annotated[str | None, typer.Option("--sales", help="CSV or Parquet: a file, a folder, a glob or a URL.")]
 Country = Annotated[str | None, typer.Option("--country", help="Country of the holidays, two capitals such as ES.")]
@@ -32,12 +36,17 @@ def run(
         str | None, typer.Option("--timezone", help="Time zone, such as Europe/Madrid; the country's when unset.")
     ] = None,
     date_format: DateFormat = None,
+    product: Annotated[
+        list[str] | None, typer.Option("--product", help="Train this product now; may be given again.")
+    ] = None,
+    tag: Tags = None,
     as_json: AsJson = False,
 ) -> None:
     """Train and forecast: the sample tenants, your own file (--sales, --country), or every tenant you have added.
 
     Example: pipeline run --sales till.csv --country DE --map date=Datum,product_id=Artikel,quantity=Menge
     """
+    tags = parsed_tags(tag or ())
     # One job at a time has the whole machine; under the daemon, jobs share it.
     os.environ.setdefault("WORKERS", str(len(os.sched_getaffinity(0))))
     installation = prepared()
@@ -45,9 +54,9 @@ def run(
     if sales is not None:
         if country is None:
             raise ConfigurationError("--sales needs --country, two capitals such as ES, for the public holidays")
-        from pipeline.commands.tenants import Described, make_tenant
+        from pipeline.commands.describing import Described, given_source, make_tenant
 
-        described = Described(sales, country, covariates, tenant, mapping, date_format, region, timezone)
+        described = Described(given_source(sales), country, covariates, tenant, mapping, date_format, region, timezone)
         made = make_tenant(described, installation.home)
         wanted = [_saved(installation, made).id]
     else:
@@ -60,13 +69,20 @@ def run(
             date_format=date_format,
         )
         wanted, broken = _known_tenants(installation, tenant)
-    results = {**run_tenants(installation, wanted, quiet=as_json), **broken}
+    results = {**run_tenants(installation, wanted, tags, quiet=as_json, config=_plan(wanted, product)), **broken}
     outcome.show_results(installation, results, as_json)
     if not all(result.success for result in results.values()):
         raise typer.Exit(1)
 
 
-def run_tenants(installation: Installation, tenants: list[str], *, quiet: bool) -> dict[str, outcome.RunResult]:
+def run_tenants(
+    installation: Installation,
+    tenants: list[str],
+    tags: Mapping[str, str],
+    *,
+    quiet: bool,
+    config: Mapping[str, Any] | None = None,
+) -> dict[str, outcome.RunResult]:
     """Run the main job for each tenant, with a progress bar a tenant."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -84,7 +100,7 @@ def run_tenants(installation: Installation, tenants: list[str], *, quiet: bool) 
         TextColumn("{task.description}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
+    with Progress(*columns, console=Console(stderr=True), disable=quiet or only_lines()) as progress:
         for tenant_id in tenants:
             bar = progress.add_task("reading sales", total=None, tenant=tenant_id)
 
@@ -92,7 +108,7 @@ def run_tenants(installation: Installation, tenants: list[str], *, quiet: bool) 
                 progress.update(bar, description=step, completed=done, total=total)  # type: ignore[arg-type]
 
             with listening(moved):
-                results[tenant_id] = run_job(tenant_id)
+                results[tenant_id] = run_job(tenant_id, config=config, tags=tags)
             ending = "done" if results[tenant_id].success else "failed"
             progress.update(bar, description=ending, completed=1, total=1)
     return results
@@ -117,7 +133,7 @@ def _known_tenants(installation: Installation, tenant_id: str | None) -> tuple[l
         return [tenant.id for tenant in usable], failed
     from pipeline.sample import write_sample
 
-    typer.echo("No tenant yet: writing the sample tenants.", err=True)
+    aside("No tenant yet: writing the sample tenants.", level=logging.INFO)
     try:
         sample = write_sample(installation.home.sample)
     except OSError as error:
@@ -125,6 +141,16 @@ def _known_tenants(installation: Installation, tenant_id: str | None) -> tuple[l
     for tenant in sample.tenants:
         save_tenant(installation.home, tenant)
     return [tenant.id for tenant in sample.tenants], {}
+
+
+def _plan(tenants: list[str], products: list[str] | None) -> dict[str, Any] | None:
+    """The configuration of a run that trains some products, whatever their state; None where those due are trained."""
+    if not products:
+        return None
+    if len(tenants) != 1:
+        raise ConfigurationError(f"--product belongs to one tenant: say which with --tenant: {', '.join(tenants)}")
+    request = accepted(TrainingRequest, tenant=tenants[0], products=products)
+    return {"ops": {"training_plan": {"config": {"products": list(request.products)}}}}
 
 
 def _refuse_alone(**options: str | None) -> None:

@@ -8,13 +8,13 @@ import os
 import shutil
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from pipeline import logs
+from pipeline.commands.instance import set_up_instance
 from pipeline.errors import ConfigurationError
-from pipeline.home import make_folder, write_atomically
 from pipeline.installation import Installation
 from pipeline.settings import get_settings
 
@@ -23,7 +23,7 @@ WhichTenant = Annotated[str | None, typer.Option("--tenant", help="Tenant id; ma
 DateFormat = Annotated[
     str | None, typer.Option("--date-format", help="How dates are written, such as %d.%m.%Y; 2024-12-31 when unset.")
 ]
-INSTANCE_FILE = "dagster.yaml"
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="KEY=VALUE to find trainings by; may be given again.")]
 NARROWEST = 60
 """Letters a line that a terminal is taken to have at the least."""
 FOLDED = 16
@@ -32,34 +32,19 @@ LONGEST = 120
 """Letters that are shown of a text; a product's name may have hundreds."""
 GAP = 2
 """Letters between two columns."""
+logger = logging.getLogger(__name__)
 
 
 def prepared() -> Installation:
     """Return the installation, with its folders made and DAGSTER_HOME set to an absolute folder under it.
 
-    A DAGSTER_HOME that the environment sets is respected: the instance may be shared, or PostgreSQL.
+    A DAGSTER_HOME that the environment sets is respected: the instance may be shared.
     """
     installation = Installation(get_settings())
-    logging.basicConfig(level=installation.settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # says on every connection that all is as usual
+    logs.configure(installation.settings)
     os.environ["PIPELINE_HOME"] = str(installation.home.root)
-    if not os.environ.get("DAGSTER_HOME"):
-        folder = installation.home.dagster
-        make_folder(folder)
-        instance = folder / INSTANCE_FILE
-        if not instance.exists():
-            write_atomically(instance, _instance_template().read_bytes())
-        os.environ["DAGSTER_HOME"] = str(folder)
+    set_up_instance(installation)
     return installation
-
-
-def _instance_template() -> Path:
-    """The instance's file: inside an installed package, or at the top of a checkout."""
-    package = Path(__file__).parent.parent
-    for place in (package / INSTANCE_FILE, package.parent / INSTANCE_FILE):
-        if place.exists():
-            return place
-    raise ConfigurationError(f"{INSTANCE_FILE} is missing from {package}; install the package again")
 
 
 def one_tenant(installation: Installation, tenant_id: str | None) -> str:
@@ -87,6 +72,7 @@ def show(
     right: Sequence[str] = (),
     empty: str = "nothing to show",
     spare: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> None:
     """Print rows as a table that fits the terminal, or as JSON.
 
@@ -97,6 +83,7 @@ def show(
         right: columns of numbers.
         empty: what to say when there are no rows.
         spare: columns to leave out, the first one first, where the terminal is too narrow for all.
+        whole: columns of names that are typed, kept on one line where the terminal is wide enough for that.
     """
     if as_json:
         typer.echo(json.dumps([dict(row) for row in rows], default=str, ensure_ascii=False, indent=2))
@@ -110,7 +97,7 @@ def show(
     from rich.text import Text
 
     width = _width()
-    least = {name: _least([_cell(row[name]) for row in rows], name, name in right) for name in rows[0]}
+    least = {name: _least([_cell(row[name]) for row in rows], name, name in (*right, *whole)) for name in rows[0]}
     for name in spare:
         if sum(least.values()) + GAP * len(least) > width:
             del least[name]
@@ -127,6 +114,20 @@ def show(
 def tell(text: str) -> None:
     """Print a sentence, in as many lines as the terminal needs."""
     typer.echo(textwrap.fill(printable(text), _width()))
+
+
+def only_lines() -> bool:
+    """Say whether LOG_FORMAT=json wants nothing on stderr but log lines: no progress bar, no coloured message."""
+    setup = logs.current()
+    return setup is not None and setup.only_lines
+
+
+def aside(text: str, colour: str | None = None, level: int = logging.WARNING) -> None:
+    """Tell on stderr what is no result; with LOG_FORMAT=json, which wants nothing else there, as a log line."""
+    if only_lines():
+        logger.log(level, "%s", text)
+    else:
+        typer.secho(text, fg=colour, err=True)
 
 
 def _width() -> int:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any
+import logging
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
-from contracts import ColumnMapping, CovariateSource, FileSource, Tenant
-from pipeline.commands.shared import AsJson, DateFormat, prepared, show
-from pipeline.errors import ConfigurationError, TenantError
-from pipeline.home import Home
-from pipeline.places import absolute, redacted, without_login
+from pipeline.commands.checking import check
+from pipeline.commands.shared import AsJson, DateFormat, aside, prepared, show
+from pipeline.places import redacted
 
 app = typer.Typer(help="Add and list tenants: the businesses whose sales are forecast.", no_args_is_help=True)
+app.command("check")(check)
 
 
 @app.command("list")
@@ -33,23 +30,33 @@ def list_(as_json: AsJson = False) -> None:
             "name": tenant.name,
             "country": tenant.country if tenant.region is None else f"{tenant.country}-{tenant.region}",
             "time zone": tenant.timezone,
-            "sales": redacted(tenant.source.path),
+            "sales": redacted(tenant.source.place),
         }
         for tenant in tenants.usable
     ]
     nobody = "no tenant yet; add one with `pipeline tenants add`, or try `pipeline run`"
     show(rows, as_json, "Tenants", empty="no tenant can be used" if tenants.broken else nobody)
     for tenant_id, error in tenants.broken.items():
-        typer.secho(f"{tenant_id}: {type(error).__name__}: {error}", fg=typer.colors.RED, err=True)
+        aside(f"{tenant_id}: {type(error).__name__}: {error}", typer.colors.RED, logging.ERROR)
     if tenants.broken:
         raise typer.Exit(1)
 
 
 @app.command("add")
 def add(
-    sales: Annotated[str, typer.Option("--sales", help="CSV or Parquet: a file, a folder, a glob or a URL.")],
     country: Annotated[str, typer.Option("--country", help="Country of the holidays, two capitals such as ES.")],
-    tenant: Annotated[str | None, typer.Option("--tenant", help="Tenant id; found from the file when unset.")] = None,
+    sales: Annotated[
+        str | None, typer.Option("--sales", help="CSV or Parquet: a file, a folder, a glob or a URL.")
+    ] = None,
+    sql: Annotated[str | None, typer.Option("--sql", help="Database instead: an SQLAlchemy URL.")] = None,
+    query: Annotated[
+        str | None, typer.Option("--query", help="With --sql: a SELECT, a table, or a file that ends in .sql.")
+    ] = None,
+    source_url: Annotated[str | None, typer.Option("--source-url", help="Service instead: its http address.")] = None,
+    token_variable: Annotated[
+        str | None, typer.Option("--token-variable", help="With --source-url: the variable of the bearer token.")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Tenant id; found from a file when unset.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="Name for people; the id when unset.")] = None,
     covariates: Annotated[str | None, typer.Option("--covariates", help="File of values by date.")] = None,
     mapping: Annotated[str | None, typer.Option("--map", help="Your column names: date=Datum,quantity=Menge")] = None,
@@ -62,112 +69,15 @@ def add(
 
     Example: pipeline tenants add --sales exports/ --country ES --region MD --tenant my-bakery
     """
+    from pipeline.commands.describing import Described, given_source, make_tenant, warn_of_clear_password
     from pipeline.tenants import save_tenant
 
     installation = prepared()
-    made = make_tenant(Described(sales, country, covariates, tenant, mapping, date_format, region, timezone, name))
+    source = given_source(sales, sql, query, source_url, token_variable)
+    made = make_tenant(Described(source, country, covariates, tenant, mapping, date_format, region, timezone, name))
+    warn_of_clear_password(made)
     path = save_tenant(installation.home, made, replace=replace)
     from pipeline.commands.dagster_runs import register_tenants
 
     register_tenants(installation)
     typer.echo(f"tenant {made.id} written to {path}; run it with: pipeline run --tenant {made.id}")
-
-
-@dataclass(frozen=True)
-class Described:
-    """A tenant as the options of a command describe it; what is None was not given."""
-
-    sales: str
-    country: str
-    covariates: str | None = None
-    tenant: str | None = None
-    mapping: str | None = None
-    date_format: str | None = None
-    region: str | None = None
-    timezone: str | None = None
-    name: str | None = None
-
-
-def make_tenant(described: Described, home: Home | None = None) -> Tenant:
-    """Return the tenant that the options describe, its source looked at.
-
-    Where `home` has a tenant of that id, what the options leave open stays as its file says: mending a
-    tenant's file by hand is not undone by the next run.
-
-    Raises:
-        ConfigurationError: an option cannot be used, or the file holds several tenants and none was named.
-        SourceError: the sales cannot be read.
-        UnknownCountryError: no holidays are known for the country.
-    """
-    import datetime as dt
-
-    from pipeline.sources.extract import tenants_named
-    from pipeline.sources.holidays import public_holidays
-    from pipeline.tenants import default_timezone, infer_tenant_id
-
-    if not described.sales:
-        raise ConfigurationError("--sales is empty; give a file, a folder, a glob or a URL")
-    country = described.country.strip().upper()
-    today = dt.datetime.now(dt.UTC).date()
-    public_holidays(country, described.region, today, today)
-    given: dict[str, Any] = {"date_format": described.date_format} if described.date_format else {}
-    if described.mapping:
-        given |= {"mapping": parse_mapping(described.mapping)}
-    named = tenants_named(FileSource(path=described.sales, **given))
-    if described.tenant is None and len(named) > 1:
-        shown = ", ".join([*named[:5], *(["..."] if len(named) > 5 else [])])
-        place = redacted(described.sales)
-        raise ConfigurationError(f"{place} holds {len(named)} tenants ({shown}): say which with --tenant")
-    tenant_id = described.tenant or infer_tenant_id(described.sales, named)
-    known = _known(home, tenant_id)
-    if known and described.tenant is None:
-        _refuse_another_place(known, described.sales)
-    covariates = CovariateSource(path=described.covariates) if described.covariates else None
-    open_fields = {"name": described.name, "region": described.region, "timezone": described.timezone}
-    stated = {name: value for name, value in {**open_fields, "covariates": covariates}.items() if value is not None}
-    before: dict[str, Any] = known.model_dump() if known else {"name": tenant_id, "timezone": default_timezone(country)}
-    source = {**before.get("source", {}), "path": described.sales, **given}
-    try:
-        return Tenant.model_validate({**before, **stated, "id": tenant_id, "country": country, "source": source})
-    except ValidationError as error:
-        raise TenantError(f"this tenant cannot be used: {'; '.join(_faults(error))}") from error
-
-
-def _known(home: Home | None, tenant_id: str) -> Tenant | None:
-    from pipeline.tenants import load_tenant, tenant_ids
-
-    return load_tenant(home, tenant_id) if home is not None and tenant_id in tenant_ids(home) else None
-
-
-def _refuse_another_place(known: Tenant, sales: str) -> None:
-    """Two businesses may call their files alike; their sales must not become one tenant's."""
-    if without_login(absolute(sales)) != without_login(known.source.path):
-        raise ConfigurationError(
-            f"tenant {known.id!r} already reads {redacted(known.source.path)}; if {redacted(sales)} is another "
-            f"business, name it with --tenant, and if its files have moved, say so with --tenant {known.id}"
-        )
-
-
-def _faults(error: ValidationError) -> Iterator[str]:
-    """Each fault with its field and value; one of the tenant as a whole has neither."""
-    for fault in error.errors():
-        field = ".".join(map(str, fault["loc"]))
-        yield redacted(f"{field} = {fault['input']!r}: {fault['msg']}" if field else fault["msg"])
-
-
-def parse_mapping(text: str | None) -> ColumnMapping:
-    """Return the mapping of `field=Column,field=Column`.
-
-    Raises:
-        ConfigurationError: a part has no `=`, or names a field that there is not.
-    """
-    given: dict[str, str] = {}
-    for part in (text or "").split(","):
-        if not part.strip():
-            continue
-        field, equals, column = part.partition("=")
-        if not equals or field.strip() not in ColumnMapping.model_fields or not column.strip():
-            fields = ", ".join(ColumnMapping.model_fields)
-            raise ConfigurationError(f"--map: {part!r} is not FIELD=COLUMN with a field of: {fields}")
-        given[field.strip()] = column.strip()
-    return ColumnMapping(**given)

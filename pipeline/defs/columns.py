@@ -38,6 +38,12 @@ CHAMPIONS = {
     "naive_mae": "That of repeating last week, on the same days.",
     "wape": "Units wrong for each unit sold.",
     "coverage": "Share of past days inside lower to upper.",
+    "class_coverage": "The same over all products of its demand class.",
+    "recipe_loss": "Mean loss of its recipe at the past origins; null: nothing to hold it against.",
+    "champion_recipe_loss": "That of the champion's recipe on the same days.",
+    "standard_error": "Of the difference of the two; null: too few weeks to tell.",
+    "class_difference": "Scaled difference over all products of the class that change their recipe; above 0: worse.",
+    "class_standard_error": "Of that difference.",
 }
 ANOMALIES = {
     **_PRODUCT,

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from pipeline import logs
 from pipeline.installation import Installation
 from pipeline.settings import get_settings
 
@@ -19,6 +20,12 @@ class InstallationResource(dg.ConfigurableResource):  # type: ignore[type-arg]  
     )
     _opened: Installation | None = PrivateAttr(None)
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Serve a run, or a look of a sensor: what it logs names the run, its tenant and what caused it."""
+        if logs.current() is None:  # The command line has done it already, and knows what stderr was before the run.
+            logs.configure(self.open().settings)
+        logs.bind(**fields_of(context.run))
+
     def open(self) -> Installation:
         """Return the installation; it is opened once a run."""
         if self._opened is None:
@@ -27,6 +34,15 @@ class InstallationResource(dg.ConfigurableResource):  # type: ignore[type-arg]  
                 settings = settings.model_copy(update={"pipeline_home": Path(self.pipeline_home)})
             self._opened = Installation(settings)
         return self._opened
+
+
+def fields_of(run: dg.DagsterRun | None) -> dict[str, str | None]:
+    """Return what the log lines of a run bear; of no run nothing."""
+    if run is None:
+        return {}
+    tenant = run.tags.get("tenant") or run.tags.get("dagster/partition", "").partition("/")[0]
+    cause = run.tags.get(logs.CORRELATION_TAG, run.run_id)
+    return {"run": run.run_id, "tenant": tenant or None, "correlation": cause}
 
 
 @dg.definitions

@@ -43,6 +43,8 @@ class Task:
     zeros_count: bool = False
     search: Search | None = None
     """How settings are tuned, on what was known at the origin; None: the recipes' are used."""
+    only: frozenset[str] | None = None
+    """Products that are forecast; None: all that take part. A family of the tenant then learns from these alone."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,8 @@ def _fit_and_predict(name: str, panel: Panel, task: Task) -> Floats:
 def _taking_part(panel: Panel, task: Task) -> Bools:
     """Products that are trainable; with `active_days`, days count from the first row, and recent sales are needed."""
     if not task.active_days:
-        return understand(panel).trainable(task.min_days)
+        able = understand(panel).trainable(task.min_days)
+        return able if task.only is None else able & np.isin(np.array(panel.products, object), list(task.only))
     stop = len(panel.dates)
     sold = (task.sales.quantity[:, max(stop - RECENT_DAYS, 0) : stop] > 0).sum(axis=1)
     first = np.where(task.sales.present[:, :stop].any(axis=1), task.sales.present[:, :stop].argmax(axis=1), stop)

@@ -8,6 +8,7 @@ are laid around a new forecast. The scale of a product's day is its usual error,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import NormalDist
 
 import numpy as np
 
@@ -37,9 +38,9 @@ def product_scale(seasonal_difference: Floats, level: Floats) -> Floats:
     return np.where(np.isfinite(seasonal_difference), np.maximum(seasonal_difference, 0.25 * root), root)
 
 
-def spread(scale: Floats, y_hat: Floats) -> Floats:
-    """Return (n, h) units of one scaled error: the product's scale, larger on busier days."""
-    usual = np.maximum(y_hat.mean(axis=1, keepdims=True), 1e-9)
+def spread(scale: Floats, y_hat: Floats, days: int | None = None) -> Floats:
+    """Return (n, h) units of one scaled error: the product's scale, larger on busier days than the first `days` are."""
+    usual = np.maximum(y_hat[:, :days].mean(axis=1, keepdims=True), 1e-9)
     return np.asarray(scale[:, None] * np.sqrt(np.clip(y_hat / usual, *BUSY_LIMITS)))
 
 
@@ -52,6 +53,44 @@ def widening(age: int) -> float:
         age: days of sales since the model's origin; a model from after the origin counts as fresh.
     """
     return 1 + WIDENING_A_WEEK * max(age, 0) / 7
+
+
+def beyond(days: int, evaluated: int) -> Floats:
+    """Return (days,) factors on the width of the range: 1 as far as it was evaluated, then the root of days over that.
+
+    As the error of a sum of independent steps grows. It is a rule, not a measurement: nothing was scored there.
+
+    Args:
+        days: days ahead.
+        evaluated: days ahead on which errors were scored.
+    """
+    return np.sqrt(np.maximum(np.arange(1, days + 1) / evaluated, 1.0))
+
+
+def at_confidence(laid: Floats, confidence: float) -> tuple[Floats, Floats]:
+    """Return the ends, (...,) units each, of the range that holds a share of days.
+
+    Between the levels that are laid, ends are interpolated along the normal distribution's quantiles; outside them the
+    outermost distance from the median is stretched as the normal's is, since no quantile there was measured.
+
+    Args:
+        laid: (levels, ...) units.
+        confidence: the share, 0 to 1 exclusive.
+    """
+    half = (1 - confidence) / 2
+    return _at(laid, half), _at(laid, 1 - half)
+
+
+def _at(laid: Floats, level: float) -> Floats:
+    normal = NormalDist()
+    wanted, steps = normal.inv_cdf(level), [normal.inv_cdf(one) for one in LEVELS]
+    median = laid[LEVELS.index(0.5)]
+    for outer, units in ((steps[0], laid[0]), (steps[-1], laid[-1])):
+        if wanted / outer >= 1:
+            return np.asarray(np.maximum(median + (units - median) * wanted / outer, 0.0))
+    right = int(np.searchsorted(steps, wanted, side="left"))
+    share = (wanted - steps[right - 1]) / (steps[right] - steps[right - 1])
+    return np.asarray((1 - share) * laid[right - 1] + share * laid[right])
 
 
 def calibrate(
@@ -76,17 +115,22 @@ def quantiles(
     scale: Floats,
     classes: Sequence[DemandClass],
     bands: Mapping[DemandClass | None, tuple[IntervalBand, ...]],
+    evaluated: int | None = None,
 ) -> Floats:
-    """Return (levels, n, h) units: not negative, and never falling from one level to the next."""
-    unit = spread(scale, y_hat)
+    """Return (levels, n, h) units: not negative, and never falling from one level to the next.
+
+    Where only the first `evaluated` days ahead were scored, the range widens `beyond` them.
+    """
+    days = y_hat.shape[1]
+    unit, wider = spread(scale, y_hat, evaluated), beyond(days, evaluated or days)
     laid = np.empty((len(LEVELS), *y_hat.shape))
     for row, demand_class in enumerate(classes):
-        laid[:, row] = lay(y_hat[row], unit[row], bands.get(demand_class, bands[None]))
+        laid[:, row] = lay(y_hat[row], unit[row], bands.get(demand_class, bands[None]), wider)
     return laid
 
 
-def lay(y_hat: Floats, unit: Floats, bands: Sequence[IntervalBand], wider: float = 1.0) -> Floats:
-    """Return (levels, h) units around one product's forecast (h,); `wider` times as far from the median."""
+def lay(y_hat: Floats, unit: Floats, bands: Sequence[IntervalBand], wider: float | Floats = 1.0) -> Floats:
+    """Return (levels, h) units around one product's forecast (h,); `wider`, or (h,), times as far from the median."""
     day = np.arange(1, len(y_hat) + 1)
     shifts = np.empty((len(LEVELS), len(y_hat)))
     for band in bands:

@@ -15,7 +15,7 @@ from pipeline.engine.borrowing import Borrowed
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.demand import class_of
 from pipeline.engine.families import FAMILIES, FAULTS, Recipe
-from pipeline.engine.intervals import by_chance, calibrate, lay, product_scale, quantiles, spread, widening
+from pipeline.engine.intervals import beyond, by_chance, calibrate, lay, product_scale, quantiles, spread, widening
 from pipeline.engine.metrics import seasonal_scales
 from pipeline.engine.panel import Bools, Floats
 from pipeline.errors import PipelineError
@@ -55,6 +55,8 @@ class Ladder:
     workers: int
     reasons: dict[str, list[str]] = field(default_factory=dict)
     lent: dict[str, Borrowed] = field(default_factory=dict)
+    evaluated_days: int | None = None
+    """Days ahead that forecasts without a model were held against; None: all of them."""
 
     def climb(self, previous: pd.DataFrame | None = None, products: Collection[str] | None = None) -> pd.DataFrame:
         """Return a row per product and day as the contract ForecastRow; discontinued products have none.
@@ -121,8 +123,8 @@ class Ladder:
         age = (self.data.origin - pd.Timestamp(manifest.origin)).days
         wider, row = widening(age), self.data.panel.row[manifest.product_id]
         # The scale of today, not the manifest's: what ages first is what was known of a product's usual error.
-        unit = spread(self._scale[[row]], y_hat[None, :])[0]
-        laid = np.where(shut, 0.0, lay(y_hat, unit, manifest.bands, wider))
+        unit = spread(self._scale[[row]], y_hat[None, :], manifest.horizon)[0]
+        laid = np.where(shut, 0.0, lay(y_hat, unit, manifest.bands, wider * beyond(len(y_hat), manifest.horizon)))
         percent = round(100 * (wider - 1))
         told = [f"{age} days old: range {percent} % wider"] if percent else []
         reason = "; ".join([*self.reasons.get(manifest.product_id, []), "in use", *told])
@@ -159,9 +161,9 @@ class Ladder:
         row = self.data.panel.row[product]
         shut = closed_ahead(self.data.panel.take([row]), self.data.outlook, self.settings.horizon_days)[0]
         y_hat = np.where(shut, 0.0, lent.y_hat)
-        unit = spread(np.array([lent.scale]), y_hat[None, :])[0]
+        unit = spread(np.array([lent.scale]), y_hat[None, :], self._evaluated)[0]
         # By its volume alone: most errors of what is mostly not sold are 0, and would leave the range no width.
-        laid = lay(y_hat, unit, self._naive_bands[class_of(lent.level, 0.0)])
+        laid = lay(y_hat, unit, self._naive_bands[class_of(lent.level, 0.0)], beyond(len(y_hat), self._evaluated))
         self.lent[product] = lent
         self._note(product, by.told)
         return Line(y_hat, np.where(shut, 0.0, by_chance(laid, y_hat)), Rung.BORROWED, "; ".join(self.reasons[product]))
@@ -178,7 +180,7 @@ class Ladder:
         closed = closed_ahead(panel, self.data.outlook, horizon)
         y_hat = np.where(closed, 0.0, naive.predict(panel, self.data.outlook, horizon))
         classes = tuple(self.data.demand.classes[row] for row in rows)
-        laid = np.where(closed, 0.0, quantiles(y_hat, self._scale[rows], classes, self._naive_bands))
+        laid = np.where(closed, 0.0, quantiles(y_hat, self._scale[rows], classes, self._naive_bands, self._evaluated))
         return {
             product: Line(y_hat[i], laid[:, i], Rung.SEASONAL_NAIVE, "; ".join(self.reasons.get(product, [])))
             for i, product in enumerate(panel.products)
@@ -193,6 +195,10 @@ class Ladder:
             Rung.PREVIOUS_CHAMPION: self.registry.previous_champions(tenant_id),
         }
 
+    @property
+    def _evaluated(self) -> int:
+        return self.evaluated_days or self.settings.horizon_days
+
     @cached_property
     def _scale(self) -> Floats:
         """(n,) units of a usual error of each of the tenant's products, as of today."""
@@ -202,7 +208,7 @@ class Ladder:
     def _naive_bands(self) -> dict[DemandClass | None, tuple[IntervalBand, ...]]:
         """Bands from the naive's own errors over the last weeks, over all products that the tenant still sells."""
         sold = np.flatnonzero(~self.data.demand.discontinued)
-        panel, horizon, errors = self.data.panel.take(sold), self.settings.horizon_days, []
+        panel, horizon, errors = self.data.panel.take(sold), self._evaluated, []
         classes = tuple(self.data.demand.classes[row] for row in sold)
         scale = self._scale[sold]
         naive = FAMILIES["seasonal_naive"].fit(panel, self.data.outlook, Recipe())

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from pipeline.who import user
 
 OWNER_ONLY = 0o600
+_MONTH = re.compile(r"(\d{4}-(?:0[1-9]|1[0-2]))\.jsonl")
 logger = logging.getLogger(__name__)
 
 
@@ -58,3 +60,17 @@ class MonthlyLog:
             os.write(descriptor, f"{json.dumps(line)}\n".encode())
         finally:
             os.close(descriptor)
+
+
+def old_months(folder: Path, before: datetime) -> tuple[Path, ...]:
+    """Return the logs of a folder, the oldest first, whose whole month lies before a moment."""
+    return tuple(
+        path
+        for path in sorted(folder.glob("*.jsonl"))
+        if (found := _MONTH.fullmatch(path.name)) and _next_month(found[1]) <= before
+    )
+
+
+def _next_month(month: str) -> datetime:
+    first = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+    return (first + timedelta(days=31)).replace(day=1)

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_random
 
 from pipeline.errors import ConfigurationError, RegistryError, SchemaMismatchError
 from pipeline.home import Home
+from pipeline.places import with_driver
 from pipeline.registry.tables import Base
 from pipeline.settings import Settings
 
@@ -24,6 +25,7 @@ VERSION_TABLE = "registry_version"
 """Not Alembic's usual name: Dagster keeps its own version table, perhaps in the same database."""
 
 MIGRATIONS = "pipeline.registry:migrations"
+VIEWS = ("active_jobs", "experiments")
 UPGRADE = "type `pipeline registry upgrade`"
 _MIGRATION_LOCK = 7_102_020_815
 _BUSY_SECONDS = 60
@@ -72,11 +74,6 @@ def location(settings: Settings) -> URL:
     )
 
 
-def with_driver(url: URL) -> URL:
-    """Return the URL with the driver that is installed for PostgreSQL; SQLAlchemy 2.1 would look for another."""
-    return url.set(drivername="postgresql+psycopg2") if url.drivername in {"postgresql", "postgres"} else url
-
-
 def writer(engine: Engine) -> Engine:
     """Return the same engine for transactions that write.
 
@@ -103,14 +100,17 @@ def upgrade(engine: Engine) -> None:
 
     Raises:
         SchemaMismatchError: the database was written by newer code.
-        RegistryError: it cannot be reached or written.
+        RegistryError: it cannot be reached or written, or others use it for a minute on end.
     """
     from alembic import command
 
     with explained(engine), writer(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        _refuse_ahead(_revision(connection))
+        revision = _revision(connection)
+        _refuse_ahead(revision)
+        if revision != _scripts().get_current_head():
+            _take_alone(connection)
         config = _alembic()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -136,6 +136,35 @@ def is_empty(engine: Engine) -> bool:
     """
     with explained(engine), engine.connect() as connection:
         return _revision(connection) is None
+
+
+def _take_alone(connection: Connection) -> None:
+    """Lock all that is there before the first change: all at once or nothing, so that no order can be the wrong one.
+
+    Trainings and sweeps lock tables in their own orders; SQLite has one lock for all.
+    """
+    ours = [name for name in _relations(connection) if name in VIEWS or name in Base.metadata.tables]
+    if connection.dialect.name != "postgresql" or not ours:
+        return
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception_message(match=".*could not obtain lock"),
+            stop=stop_after_delay(_BUSY_SECONDS),
+            wait=wait_random(0.05, 0.2),
+            reraise=True,
+        ):
+            with attempt, connection.begin_nested():
+                connection.execute(text(f"LOCK TABLE {', '.join(ours)} IN ACCESS EXCLUSIVE MODE NOWAIT"))
+    except OperationalError as error:
+        raise RegistryError(
+            f"the registry's database is in use ({str(error.orig).strip()}): "
+            f"end all trainings and other clients, then {UPGRADE}"
+        ) from error
+
+
+def _relations(connection: Connection) -> list[str]:
+    found = inspect(connection)
+    return [*found.get_table_names(), *found.get_view_names()]
 
 
 def _sqlite(url: URL, settings: Settings) -> Engine:

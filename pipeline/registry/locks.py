@@ -28,6 +28,11 @@ KEEPALIVES = _ALIVE | {"options": " ".join(f"-c tcp_{name}={value}" for name, va
 """Seconds of silence, then seconds between six questions, until client and server take each other for gone."""
 
 
+def advisory_key(name: str) -> int:
+    """Return the number by which PostgreSQL knows the lock of a name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+
+
 class Held(Protocol):
     """A lock while it is held."""
 
@@ -103,7 +108,7 @@ class _Advisory:
 
     def __init__(self, connection: Connection, name: str, wait_seconds: float, waiting: Callable[[], None]) -> None:
         self._connection, self._name = connection, name
-        self._key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        self._key = advisory_key(name)
         deadline, told = time.monotonic() + wait_seconds, False
         # Asked again and again: a wait inside the server could not be interrupted.
         while not self._ask("SELECT pg_try_advisory_lock(:key)"):

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from contracts import Metrics, ModelManifest
 from pipeline.errors import IntegrityError
 from pipeline.keys import slug
+from pipeline.registry.layout import file_type, location
 
 COMBINATION = "combination"
 NAIVE = "naive"
@@ -59,6 +60,7 @@ def artefact_rows(manifest: ModelManifest, model_id: int) -> list[dict[str, Any]
     """Return a row for each file of each family."""
     return [
         {"model_id": model_id, "family": member.family, **file.model_dump()}
+        | {"type": file_type(file.name), "location": location(file.sha256)}
         for member in manifest.members
         for file in member.files
     ]

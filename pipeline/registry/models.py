@@ -36,18 +36,19 @@ class Models(Repository):
     """The tables `trained_models`, `performance_metrics` and `artefacts`."""
 
     def next_version(self, tenant_id: str, product_id: str, now: datetime) -> str:
-        """Return the first free version from `now` on, second by second; aware moments only."""
-        moment = now.astimezone(UTC)
+        """Return the version of this moment, or else the second after the product's newest; aware moments only.
+
+        A later model has a later version even where the clock was put back between the two: what is the newest, what
+        may go and what is undecided is told by versions.
+        """
         with self._reading() as connection:
-            taken = _versions_from(connection, tenant_id, product_id, moment.strftime(VERSION_FORMAT))
-        while (version := moment.strftime(VERSION_FORMAT)) in taken:
-            moment += timedelta(seconds=1)
-        return version
+            return _next_version(connection, tenant_id, product_id, now.astimezone(UTC))
 
     def register(self, manifest: ModelManifest, ledger: LedgerRow | None = None) -> ModelManifest:
         """Store a model, its metrics and its files in one transaction, and return the manifest as stored.
 
-        Where its version is taken, also by another process in the same moment, the next free one is used.
+        Where its version is not later than the product's newest, which another process may have registered in the
+        same moment, the next one is used.
         The ledger row of the product, where given, gets that version and is committed with the model: a
         process that dies leaves both or neither.
 
@@ -60,10 +61,10 @@ class Models(Repository):
         _refuse_foreign(manifest, ledger)
         moment = _moment(manifest.version)
         while True:
-            version = self.next_version(manifest.tenant_id, manifest.product_id, moment)
-            stored = manifest.model_copy(update={"version": version})
             with self._writing() as connection:
-                require_job(connection, stored.job_id, stored.tenant_id)
+                require_job(connection, manifest.job_id, manifest.tenant_id)
+                version = _next_version(connection, manifest.tenant_id, manifest.product_id, moment)
+                stored = manifest.model_copy(update={"version": version})
                 if _insert(connection, stored, self._key):
                     if ledger is not None:
                         write_ledger(connection, ledger.model_copy(update={"version": version}))
@@ -226,16 +227,19 @@ def _by_product(records: list[ModelRecord]) -> dict[str, ModelRecord]:
     return {record.product_id: record for record in records}
 
 
-def _versions_from(connection: Connection, tenant_id: str, product_id: str, version: str) -> set[str]:
-    query = _of_product(select(TrainedModel.version), tenant_id, product_id)
-    return set(connection.scalars(query.where(TrainedModel.version >= version)))
-
-
 def _moment(version: str) -> datetime:
     try:
         return datetime.strptime(version, VERSION_FORMAT).replace(tzinfo=UTC)
     except ValueError as error:
         raise RegistryError(f"model version {version!r} is no moment of the form YYYYMMDD_HHMMSS") from error
+
+
+def _next_version(connection: Connection, tenant_id: str, product_id: str, moment: datetime) -> str:
+    version = moment.strftime(VERSION_FORMAT)
+    newest = connection.scalar(_of_product(select(func.max(TrainedModel.version)), tenant_id, product_id))
+    if newest is None or version > newest:
+        return version
+    return (_moment(newest) + timedelta(seconds=1)).strftime(VERSION_FORMAT)
 
 
 def _refuse_twins(manifest: ModelManifest) -> None:
@@ -257,9 +261,11 @@ def _refuse_foreign(manifest: ModelManifest, ledger: LedgerRow | None) -> None:
 
 def _insert(connection: Connection, manifest: ModelManifest, key: bytes | None) -> bool:
     """Insert a model with all that hangs on it; False when its version was taken meanwhile."""
+    row = model_row(manifest, key)
     unique = ["tenant_id", "product_key", "version"]
-    statement = insert_into(connection, TrainedModel).values(**model_row(manifest, key))
-    inserted = connection.scalar(statement.on_conflict_do_nothing(index_elements=unique).returning(TrainedModel.id))
+    statement = insert_into(connection, TrainedModel).on_conflict_do_nothing(index_elements=unique)
+    # The values go beside the statement, not into it: it is put into words once then, not for each model.
+    inserted = connection.scalar(statement.returning(TrainedModel.id), row)
     if inserted is None:
         return False
     for table, rows in (

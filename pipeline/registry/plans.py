@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,8 +10,10 @@ from sqlalchemy import Connection, delete, insert, select
 
 from contracts import LedgerRow, PlanRow
 from pipeline.keys import slug
+from pipeline.registry.announcements import tell_failure
+from pipeline.registry.records import JobStatus
 from pipeline.registry.repository import Repository, columns_of, require_job, upsert
-from pipeline.registry.tables import TrainingLedger, TrainingPlan
+from pipeline.registry.tables import TrainingJob, TrainingLedger, TrainingPlan
 
 _PLAN = columns_of(TrainingPlan, PlanRow.model_fields)
 _LEDGER = columns_of(TrainingLedger, LedgerRow.model_fields)
@@ -41,15 +44,39 @@ class Plans(Repository):
         with self._reading() as connection:
             return [PlanRow.model_validate(row._asdict()) for row in connection.execute(query)]
 
-    def record(self, row: LedgerRow) -> None:
+    def left(self, since: dt.datetime) -> dict[tuple[str, str], list[str]]:
+        """Return the due products that completed jobs did not come to, by tenant and job, in the plan's order.
+
+        Args:
+            since: jobs that ended before, UTC, are not looked at.
+        """
+        settled = select(TrainingLedger.id).where(
+            TrainingLedger.job_id == TrainingPlan.job_id, TrainingLedger.product_key == TrainingPlan.product_key
+        )
+        query = (
+            select(TrainingPlan.tenant_id, TrainingPlan.job_id, TrainingPlan.product_id)
+            .join(TrainingJob, TrainingJob.id == TrainingPlan.job_id)
+            .where(TrainingJob.status == JobStatus.COMPLETED, TrainingJob.finished_at >= since)
+            .where(TrainingPlan.due, ~settled.exists())
+            .order_by(TrainingPlan.id)
+        )
+        found: dict[tuple[str, str], list[str]] = {}
+        with self._reading() as connection:
+            for row in connection.execute(query):
+                found.setdefault((row.tenant_id, row.job_id), []).append(row.product_id)
+        return found
+
+    def record(self, row: LedgerRow, product_name: str | None = None) -> None:
         """Commit what became of one product; recorded again for the same job, it replaces itself.
+
+        A product that failed or has too few days is an event for other systems, which calls it `product_name`.
 
         Raises:
             NotRegisteredError: there is no such job.
             RegistryError: the job is another tenant's.
         """
         with self._writing() as connection:
-            write_ledger(connection, row)
+            write_ledger(connection, row, product_name)
 
     def ledger(self, tenant_id: str, job_id: str | None = None) -> list[LedgerRow]:
         """Return a tenant's ledger, of one job or of all, in the order in which products were first recorded."""
@@ -60,9 +87,10 @@ class Plans(Repository):
             return [LedgerRow.model_validate(row._asdict()) for row in connection.execute(query)]
 
 
-def write_ledger(connection: Connection, row: LedgerRow) -> None:
-    """Write a ledger row within a transaction."""
+def write_ledger(connection: Connection, row: LedgerRow, product_name: str | None = None) -> None:
+    """Write a ledger row within a transaction, and the event that it is for other systems, if any."""
     require_job(connection, row.job_id, row.tenant_id)
+    tell_failure(connection, row, product_name)
     upsert(connection, TrainingLedger, _values(row), ("job_id", "product_key"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from contracts import ModelType
-from pipeline.errors import NotRegisteredError
+from pipeline.errors import ChampionChangedError, NotRegisteredError
 from pipeline.keys import slug
 from pipeline.registry.audit import write_audit
 from pipeline.registry.records import Action, Decision, Promotion
@@ -24,6 +24,10 @@ _AUDITED = {
     Decision.WITHDRAWN: Action.WITHDRAW,
 }
 """Decisions that change what forecasts; a refusal changes nothing."""
+
+
+ANY = "any"
+"""Whichever champion there is."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,22 @@ class Promotions(Repository):
     """The table `promotions`, and the mark of the champion in `trained_models`."""
 
     def promote(
-        self, tenant_id: str, product_id: str, version: str, *, reason: str, actor: str, figures: Mapping[str, Any]
+        self,
+        tenant_id: str,
+        product_id: str,
+        version: str,
+        *,
+        reason: str,
+        actor: str,
+        figures: Mapping[str, Any],
+        instead_of: str | None = ANY,
     ) -> Promotion:
         """Make a model the champion in one transaction, under a lock on the product's models.
 
+        `instead_of` is the champion that this was decided against, None where there was none.
+
         Raises:
+            ChampionChangedError: another one is in use.
             NotRegisteredError: there is no such model.
             RegistryError: `figures` holds what JSON cannot.
         """
@@ -59,6 +74,12 @@ class Promotions(Repository):
             models = _locked(connection, verdict)
             target = _model(models, version, verdict)
             champion = _champion(models, target.type)
+            found = champion.version if champion else None
+            if instead_of not in (ANY, found):
+                raise ChampionChangedError(
+                    f"{verdict.product}: {version} was judged against {instead_of or 'no champion'}, and "
+                    f"{found or 'none'} is in use: judge it again"
+                )
             moment = now()
             if champion is None or champion.id != target.id:
                 _deploy(connection, champion, target, moment)

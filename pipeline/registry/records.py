@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from contracts import JobProgress, Priority
+
 
 class JobStatus(StrEnum):
     """Where a training job stands; the last three are final."""
@@ -34,13 +36,14 @@ class Decision(StrEnum):
 
 
 class Action(StrEnum):
-    """What was done to a tenant's models."""
+    """What was done to a tenant's models, or to a service's circuit breaker."""
 
     PROMOTE = "promote"
     ROLL_BACK = "roll_back"
     WITHDRAW = "withdraw"
     QUARANTINE = "quarantine"
     DELETE = "delete"
+    RESET_BREAKER = "reset_breaker"
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,67 @@ class JobRecord:
     finished_at: dt.datetime | None
     error: str | None
     run_id: str | None
-    priority: str
+    priority: Priority
     retry_count: int
     git_commit: str | None
     tags: Mapping[str, str]
+    parameters: Mapping[str, Any]
+
+    def progress(self, now: dt.datetime) -> JobProgress:
+        """Return how far it is, and how long it takes yet if it goes on as until now."""
+        taken = ((self.finished_at or now) - self.started_at).total_seconds()
+        left = max(taken, 0) * (100 - self.percentage) / self.percentage if self.percentage else None
+        return JobProgress(
+            job_id=self.id,
+            percentage=self.percentage,
+            current_step=self.step,
+            products_completed=self.products_completed,
+            products_total=self.products_total,
+            estimated_time_remaining=0.0 if self.status.final else left,
+            started_at=self.started_at,
+        )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a training over all of its tenant's products.
+
+    Step 0 is over all past origins and has none of its own; the others are one origin each, the earliest first.
+    """
+
+    step: int
+    origin: dt.date | None
+    family: str
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training and one of its figures, beside the seasonal naive's.
+
+    `models` it made; `least` and `mean` over these. Of a product, `version` is the model that it made.
+    """
+
+    job: JobRecord
+    value: float | None
+    naive: float | None
+    models: int = 1
+    least: float | None = None
+    mean: float | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainedProduct:
+    """A model that a training made, with its figures by name; `naive_wape` is the seasonal naive's."""
+
+    product_id: str
+    version: str
+    algorithm: str
+    demand_class: str
+    seconds: float
+    figures: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -85,7 +145,10 @@ class LogLine:
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """One entry of the audit: `subject` is a product with its version, or a stored object."""
+    """One entry of the audit: `subject` is a product with its version, a stored object, or a circuit breaker.
+
+    `tenant_id` is empty where a service is everybody's.
+    """
 
     id: int
     at: dt.datetime
@@ -95,6 +158,21 @@ class AuditRecord:
     subject: str
     reason: str
     details: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BreakerRecord:
+    """One service's circuit breaker: `closed`, `open` or `half-open`, and its failures in a row.
+
+    `opened_at` is since when the service is left alone, `changed_at` when the state changed or a trial began.
+    """
+
+    name: str
+    state: str
+    failures: int
+    opened_at: dt.datetime | None
+    changed_at: dt.datetime
+    last_error: str | None
 
 
 @dataclass(frozen=True)

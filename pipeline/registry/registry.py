@@ -10,10 +10,14 @@ from sqlalchemy import select
 
 from pipeline.home import Home
 from pipeline.registry.audit import Audit
+from pipeline.registry.breakers import Breakers
 from pipeline.registry.database import check_schema, is_empty, open_engine, upgrade
+from pipeline.registry.experiments import Experiments
+from pipeline.registry.inbox import Inbox
 from pipeline.registry.jobs import Jobs
 from pipeline.registry.logs import Logs
 from pipeline.registry.models import Models
+from pipeline.registry.outbox import Outbox
 from pipeline.registry.plans import Plans
 from pipeline.registry.promotions import Promotions
 from pipeline.registry.retention import Retention
@@ -22,8 +26,10 @@ from pipeline.registry.tenant_models import TenantModels
 from pipeline.settings import Settings
 
 
-class Registry(Jobs, Logs, Plans, Models, Promotions, TenantModels, Audit, Retention):
-    """The truth about jobs, plans, the ledger, models, promotions, and who did what. Safe to share between threads.
+class Registry(
+    Jobs, Experiments, Logs, Plans, Models, Promotions, TenantModels, Audit, Retention, Breakers, Outbox, Inbox
+):
+    """The truth about jobs, plans, models, promotions, events, and who did what. Safe to share between threads.
 
     Whatever reads a tenant's things takes the tenant's id, so that none can read another's; a running job is
     followed and finished by its id, which its own run alone knows.

@@ -15,18 +15,22 @@ from pipeline.registry.records import Action, JobStatus
 from pipeline.registry.repository import AnyRow, Repository
 from pipeline.registry.tables import (
     Artefact,
+    InboxMessage,
+    OutboxEvent,
     PerformanceMetric,
     TenantModel,
     TrainedModel,
     TrainingJob,
     TrainingLedger,
     TrainingLog,
+    TrainingMetric,
     TrainingPlan,
 )
 
 COMPLETED_JOB_DAYS = 90
 OTHER_JOB_DAYS = 30
 LOG_DAYS = 7
+_DONE = ((OutboxEvent, OutboxEvent.published_at), (InboxMessage, InboxMessage.handled_at))
 AT_ONCE = 500
 """Ids in one statement: databases limit how many values one may have."""
 
@@ -99,13 +103,14 @@ class Retention(Repository):
     def expired_jobs(self, at: datetime) -> list[str]:
         """Return the ids of ended jobs that are old enough, and of which no model is left."""
         completed = TrainingJob.status == JobStatus.COMPLETED
+        ended = TrainingJob.status.in_([status for status in JobStatus if status.final])
         old = or_(
             completed & (TrainingJob.finished_at < at - timedelta(days=COMPLETED_JOB_DAYS)),
             ~completed & (TrainingJob.finished_at < at - timedelta(days=OTHER_JOB_DAYS)),
         )
         left = select(TrainedModel.id).where(TrainedModel.job_id == TrainingJob.id)
         with self._reading() as connection:
-            return list(connection.scalars(select(TrainingJob.id).where(old, ~left.exists())))
+            return list(connection.scalars(select(TrainingJob.id).where(ended, old, ~left.exists())))
 
     def delete_jobs(self, job_ids: Collection[str]) -> int:
         """Delete jobs with their plans, ledgers and logs; a job that a model was registered for meanwhile stays."""
@@ -114,7 +119,7 @@ class Retention(Repository):
             with self._writing() as connection:
                 used = set(connection.scalars(select(TrainedModel.job_id).where(TrainedModel.job_id.in_(some))))
                 free = [job_id for job_id in some if job_id not in used]
-                for table in (TrainingPlan, TrainingLedger, TrainingLog):
+                for table in (TrainingPlan, TrainingLedger, TrainingLog, TrainingMetric):
                     connection.execute(delete(table).where(table.job_id.in_(free)))
                 connection.execute(delete(TrainingJob).where(TrainingJob.id.in_(free)))
                 deleted += len(free)
@@ -132,6 +137,19 @@ class Retention(Repository):
             return connection.execute(
                 delete(TrainingLog).where(TrainingLog.at < at - timedelta(days=LOG_DAYS))
             ).rowcount
+
+    def old_events(self, before: datetime) -> int:
+        """Return how many events were sent, and messages handled, before a moment."""
+        with self._reading() as connection:
+            return sum(
+                connection.scalar(select(func.count()).select_from(table).where(done < before)) or 0
+                for table, done in _DONE
+            )
+
+    def delete_events(self, before: datetime) -> int:
+        """Delete events that were sent, and messages that were handled, before a moment; return how many."""
+        with self._writing() as connection:
+            return sum(connection.execute(delete(table).where(done < before)).rowcount for table, done in _DONE)
 
     def expired_fits(self, at: datetime, days: int) -> list[int]:
         """Return the ids of shared fits and searches that are older than this, but the newest of each family."""

@@ -4,63 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from contracts import ArtefactRef
 from pipeline.errors import IntegrityError, RegistryError, StorageError
 from pipeline.places import redacted
 from pipeline.registry.access import AccessLog, NoLog
-from pipeline.registry.blobs import Blobs, open_blobs
-
-
-class _Form(NamedTuple):
-    """One way to keep content; the file's suffix says which."""
-
-    encode: Callable[[bytes], bytes]
-    decode: Callable[[bytes, int], bytes]
-
-
-def _to_zstd(content: bytes) -> bytes:
-    import pyarrow as pa
-
-    return bytes(pa.Codec("zstd").compress(content, asbytes=True)) if content else b""
-
-
-def _from_zstd(stored: bytes, size: int) -> bytes:
-    """Decompress into exactly `size` bytes at most, so that no object can fill the memory."""
-    import pyarrow as pa
-
-    if not size or not stored:
-        return b""
-    return bytes(pa.Codec("zstd").decompress(stored, decompressed_size=size, asbytes=True))
-
-
-_FORMS = {
-    ".zst": _Form(_to_zstd, _from_zstd),
-    ".raw": _Form(lambda content: content, lambda stored, _size: stored),
-}
-
+from pipeline.registry.blobs import TIMEOUT, Blobs, open_blobs
+from pipeline.registry.contents import ASIDE, QUARANTINE, Kind, StoredObject, known
+from pipeline.registry.forms import FORMS
+from pipeline.registry.layout import location
 
 NO_LOG = NoLog()
-QUARANTINE = "quarantine"
-"""Folder of what was not what its name says."""
 MARKS = "registries"
 """Folder of the marks of those who store here."""
 LONGEST_MARK = 100
 _MARK = re.compile(rf"{MARKS}/([0-9a-f]{{32}})")
-_OBJECT = re.compile(r"([0-9a-f]{2})/([0-9a-f]{62})\.(?:zst|raw)")
-
-
-class StoredObject(NamedTuple):
-    """One object as it lies in the store: its bytes on disk, and when it was stored last, UTC."""
-
-    sha256: str
-    key: str
-    bytes: int
-    modified: datetime
 
 
 class ArtefactStore:
@@ -71,10 +32,13 @@ class ArtefactStore:
             flushed and renamed, readable by their owner only.
         compress: store new objects with Zstandard. Reading goes by the suffix, so both kinds mix.
         log: takes note of every access.
+        timeout: seconds that a request to a remote place may take.
     """
 
-    def __init__(self, root: str | Path, compress: bool = True, log: AccessLog = NO_LOG) -> None:
-        self._blobs: Blobs = open_blobs(root)
+    def __init__(
+        self, root: str | Path, compress: bool = True, log: AccessLog = NO_LOG, timeout: float = TIMEOUT
+    ) -> None:
+        self._blobs: Blobs = open_blobs(root, timeout)
         self._suffix = ".zst" if compress else ".raw"
         self._log = log
 
@@ -85,10 +49,10 @@ class ArtefactStore:
             RegistryError: it could not be written (a full disk, say); nothing is visible then.
         """
         ref = ArtefactRef(name=name, sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-        if self.verify(ref) is None and self._touched(ref):
+        if self.verify(ref) is None and self._touched(ref, content):
             return ref
         self.quarantine(ref)
-        self._write(ref, _FORMS[self._suffix].encode(content))
+        self._write(ref, FORMS[self._suffix].encode(content))
         self._log.note("put", ref.sha256, name)
         return ref
 
@@ -110,8 +74,19 @@ class ArtefactStore:
     def verify(self, ref: ArtefactRef) -> str | None:
         """Return what is wrong with `ref`, or None when it can be read and is what its name says."""
         try:
-            self._content(ref)
+            return self.broken(ref)
         except RegistryError as error:
+            return str(error)
+
+    def broken(self, ref: ArtefactRef) -> str | None:
+        """Return what is wrong with what lies under `ref`, or None where it is whole.
+
+        Raises:
+            RegistryError: the place does not answer, so that nobody knows.
+        """
+        try:
+            self._content(ref)
+        except IntegrityError as error:
             return str(error)
         return None
 
@@ -124,12 +99,13 @@ class ArtefactStore:
             RegistryError: they cannot be moved.
         """
         moved = []
-        for suffix in _FORMS:
+        for suffix in FORMS:
             key = _key(ref, suffix)
-            fault = self._fault(ref, suffix) if self._there(ref, suffix) else None
+            # Read twice: an answer that was spoilt on its way says nothing about what is stored.
+            fault = self._fault(ref, suffix) and self._fault(ref, suffix) if self._there(ref, suffix) else None
             if fault is None:
                 continue
-            aside = f"{QUARANTINE}/{ref.sha256}.{datetime.now(UTC):%Y%m%d_%H%M%S_%f}{suffix}"
+            aside = f"{QUARANTINE}/{ref.sha256}.{datetime.now(UTC).strftime(ASIDE)}{suffix}"
             try:
                 self._blobs.move(key, aside)
             except OSError as error:
@@ -140,7 +116,7 @@ class ArtefactStore:
 
     def has(self, ref: ArtefactRef) -> bool:
         """Whether an object of this name is there; says nothing about its content."""
-        return any(self._there(ref, suffix) for suffix in _FORMS)
+        return any(self._there(ref, suffix) for suffix in FORMS)
 
     def objects(self) -> Iterator[StoredObject]:
         """Yield every stored object, whether anything refers to it or not.
@@ -148,10 +124,18 @@ class ArtefactStore:
         Raises:
             RegistryError: the place cannot be listed.
         """
+        return (one for one in self.contents() if one.kind is Kind.OBJECT)
+
+    def contents(self) -> Iterator[StoredObject]:
+        """Yield every file but the marks: objects, what is in quarantine, and the remains of writers that were killed.
+
+        Raises:
+            RegistryError: the place cannot be listed.
+        """
         try:
             for blob in self._blobs.listing():
-                if found := _OBJECT.fullmatch(blob.key):
-                    yield StoredObject(found[1] + found[2], blob.key, blob.bytes, blob.modified)
+                if (one := known(blob)) is not None:
+                    yield one
         except OSError as error:
             raise RegistryError(f"the artefact store cannot be listed: {redacted(str(error))}") from error
 
@@ -181,7 +165,7 @@ class ArtefactStore:
             raise RegistryError(f"the artefact store's marks cannot be read: {redacted(str(error))}") from error
 
     def discard(self, stored: StoredObject, before: datetime) -> bool:
-        """Remove an object unless it was stored again since; return whether it is gone.
+        """Remove a file unless it was stored again since; return whether it is gone.
 
         Raises:
             RegistryError: it cannot be removed.
@@ -196,10 +180,11 @@ class ArtefactStore:
             raise RegistryError(f"artefact {stored.key} cannot be removed: {redacted(str(error))}") from error
         return True
 
-    def _touched(self, ref: ArtefactRef) -> bool:
+    def _touched(self, ref: ArtefactRef, content: bytes) -> bool:
         """Make an object young again; False where it has just been swept."""
         try:
-            self._blobs.touch(_key(ref, self._find(ref)))
+            suffix = self._find(ref)
+            self._blobs.touch(_key(ref, suffix), lambda: FORMS[suffix].encode(content))
         except (FileNotFoundError, IntegrityError):
             return False
         except OSError as error:
@@ -212,7 +197,7 @@ class ArtefactStore:
     def _decoded(self, ref: ArtefactRef, suffix: str) -> bytes:
         stored = self._read(ref, suffix)
         try:
-            content = _FORMS[suffix].decode(stored, ref.bytes)
+            content = FORMS[suffix].decode(stored, ref.bytes)
         except (OSError, ValueError) as error:
             raise IntegrityError(
                 f"artefact {_named(ref)} cannot be decompressed: expected {ref.bytes} bytes, "
@@ -239,7 +224,7 @@ class ArtefactStore:
             ) from error
 
     def _find(self, ref: ArtefactRef) -> str:
-        for suffix in _FORMS:
+        for suffix in FORMS:
             if self._there(ref, suffix):
                 return suffix
         raise IntegrityError(
@@ -266,7 +251,7 @@ class ArtefactStore:
 
 
 def _key(ref: ArtefactRef, suffix: str) -> str:
-    return f"{ref.sha256[:2]}/{ref.sha256[2:]}{suffix}"
+    return location(ref.sha256) + suffix
 
 
 def _named(ref: ArtefactRef) -> str:

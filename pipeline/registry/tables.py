@@ -65,6 +65,20 @@ class TrainingJob(Base):
     retry_count: Mapped[int] = mapped_column(server_default="0")
     git_commit: Mapped[str | None] = mapped_column(String(64))
     tags: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
+
+
+class TrainingMetric(Base):
+    """One figure of all of a tenant's products in one training: step 0 over all past origins, the others one each."""
+
+    __tablename__ = "training_metrics"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("training_jobs.id"), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    family: Mapped[str] = mapped_column(String(64), primary_key=True)
+    metric: Mapped[str] = mapped_column(String(64), primary_key=True)
+    origin: Mapped[dt.date | None]
+    value: Mapped[float]
 
 
 class TrainingLog(Base):
@@ -140,7 +154,7 @@ class PerformanceMetric(Base):
 
 
 class Artefact(Base):
-    """One stored file of one family of a model."""
+    """One stored file of one family of a model; `location` is its object in the store, but for the ending."""
 
     __tablename__ = "artefacts"
     __table_args__ = (Index(None, "sha256"),)
@@ -150,6 +164,8 @@ class Artefact(Base):
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64))
     bytes: Mapped[int] = mapped_column(BigId)
+    type: Mapped[str] = mapped_column(String(40), server_default="")
+    location: Mapped[str] = mapped_column(String(80), server_default="")
 
 
 class TrainingPlan(Base):
@@ -176,7 +192,11 @@ class TrainingLedger(Base):
     """What became of one product in one job."""
 
     __tablename__ = "training_ledger"
-    __table_args__ = (UniqueConstraint("job_id", "product_key"), Index(None, "tenant_id", "id"))
+    __table_args__ = (
+        UniqueConstraint("job_id", "product_key"),
+        Index(None, "tenant_id", "id"),
+        Index(None, "tenant_id", "product_key", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("training_jobs.id"))
@@ -243,3 +263,51 @@ class TenantModel(Base):
     created_at: Mapped[dt.datetime]
     files: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     seconds: Mapped[float]
+
+
+class OutboxEvent(Base):
+    """One event for other systems, written with what it tells of; `body` is the JSON that is sent."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index(None, "published_at", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    event_id: Mapped[str] = mapped_column(String(32), unique=True)
+    tenant_id: Mapped[str] = mapped_column(String(63))
+    type: Mapped[str] = mapped_column(String(64))
+    body: Mapped[str] = mapped_column(ReadableText)
+    created_at: Mapped[dt.datetime]
+    published_at: Mapped[dt.datetime | None]
+
+
+class InboxMessage(Base):
+    """One message of another system, kept once however often it comes; `outcome` says what it led to.
+
+    `asked_at` is when a run was last asked for, which may not be there yet.
+    """
+
+    __tablename__ = "inbox"
+    __table_args__ = (Index(None, "handled_at", "id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    message_id: Mapped[str] = mapped_column(String(200), unique=True)
+    type: Mapped[str] = mapped_column(String(64))
+    tenant_id: Mapped[str] = mapped_column(String(63))
+    body: Mapped[str] = mapped_column(ReadableText)
+    received_at: Mapped[dt.datetime]
+    asked_at: Mapped[dt.datetime | None]
+    handled_at: Mapped[dt.datetime | None]
+    outcome: Mapped[str | None] = mapped_column(ReadableText)
+
+
+class CircuitBreaker(Base):
+    """What the processes of an installation know together about a service that may be down."""
+
+    __tablename__ = "circuit_breakers"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    state: Mapped[str] = mapped_column(String(10))
+    failures: Mapped[int]
+    opened_at: Mapped[dt.datetime | None]
+    changed_at: Mapped[dt.datetime]
+    last_error: Mapped[str | None] = mapped_column(ReadableText)

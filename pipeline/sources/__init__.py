@@ -1,1 +1,1 @@
-"""Where sales and outside signals come from: files today, behind a protocol that other sources can meet."""
+"""Where sales and outside signals come from: files, databases and services behind one protocol."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,12 +15,26 @@ class Part:
     """One piece of a source, such as a file: what a listing tells without reading it.
 
     `name` is unique within the source and stays the same when the whole source moves. `modified` is in
-    seconds since 1970, None where the store does not tell; so is `size`, in bytes.
+    seconds since 1970, None where the store does not tell; so is `size`, in bytes. `version` changes when the
+    content does, as far as a source that is asked and not listed can tell without reading. `place` says where
+    such a source lies, without a login; None for a file.
     """
 
     name: str
     size: int | None
     modified: float | None
+    version: str | None = None
+    place: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether this is what a database or a service answers: the whole truth of the days asked for, as of now."""
+        return self.place is not None
+
+    @property
+    def label(self) -> str:
+        """The part as messages name it."""
+        return f"file {self.name!r}" if self.place is None else f"the answer of {self.place}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,14 @@ class RawSales:
     table: RawTable
 
 
+@dataclass(frozen=True)
+class Remembered:
+    """What to know a part by next time: its listing entry and the hash of its content."""
+
+    part: Part
+    sha256: str
+
+
 class SalesSource(Protocol):
     """A place that sales come from."""
 
@@ -65,6 +88,7 @@ class SalesSource(Protocol):
 
         Raises:
             SourceNotFoundError: nothing is there.
+            SourceError: the place cannot be asked.
         """
         ...
 
@@ -75,5 +99,25 @@ class SalesSource(Protocol):
             SourceNotFoundError: the part has gone.
             UnreadableFileError: its content is empty, torn or in another format.
             ChangingFileError: it kept changing while it was read.
+            SourceError: the place cannot be asked.
+        """
+        ...
+
+    def remembered(self, raw: RawSales, last: dt.date | None) -> Remembered:
+        """Return what to know a part by when its days up to `last` have been taken in.
+
+        A source that is asked for the last days alone is asked for others when the last day moves on.
+        """
+        ...
+
+
+class LiveSource(SalesSource, Protocol):
+    """A source that is asked and not listed; it can be tried."""
+
+    def sample(self, rows: int) -> RawTable:
+        """Return about as many rows as asked for, to look at.
+
+        Raises:
+            SourceError: the place cannot be asked.
         """
         ...

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from contracts import FileSource, ProductFault, RejectedRow, Rejection, Tenant
+from contracts import ProductFault, RejectedRow, Rejection, SalesFormat, Tenant
 from pipeline.errors import TenantError
 from pipeline.sources import daily
 from pipeline.sources.base import RawSales, RawTable
@@ -103,7 +103,7 @@ def clean(raw: RawSales, tenant: Tenant, max_quantity: float, today: dt.date) ->
         TenantError: several names in the tenant column make the tenant's id.
     """
     table, source, name = raw.table, tenant.source, raw.part.name
-    columns = resolve(list(table.frame.columns), source.mapping, name)
+    columns = resolve(list(table.frame.columns), source.mapping, raw.part.label)
     lines, repairs = _lines(table, columns, tenant)
     others, owner = _others(table.frame, columns, tenant.id, name)
     # What another tenant repeats is not this one's to hear of: it is rejected, not a duplicate.
@@ -133,7 +133,7 @@ def clean(raw: RawSales, tenant: Tenant, max_quantity: float, today: dt.date) ->
     )
 
 
-def _repeated(frame: pd.DataFrame, source: FileSource) -> Bools:
+def _repeated(frame: pd.DataFrame, source: SalesFormat) -> Bools:
     if source.duplicates == "keep" or frame.empty:
         return np.zeros(len(frame), dtype=np.bool_)
     return frame.duplicated().to_numpy(dtype=np.bool_)

@@ -11,8 +11,8 @@ from pipeline.errors import MissingColumnsError
 REQUIRED = ("date", "product_id", "quantity")
 
 
-def resolve(found: Sequence[str], mapping: ColumnMapping, name: str) -> dict[str, str]:
-    """Return the column of each field that the file has.
+def resolve(found: Sequence[str], mapping: ColumnMapping, label: str) -> dict[str, str]:
+    """Return the column of each field that the part has, which messages call `label`.
 
     Raises:
         MissingColumnsError: a required column is absent, or an optional one that the mapping names itself.
@@ -24,16 +24,16 @@ def resolve(found: Sequence[str], mapping: ColumnMapping, name: str) -> dict[str
     }
     missing = {field: column for field, column in needed.items() if column not in found}
     if missing:
-        raise MissingColumnsError(_message(missing, found, name))
+        raise MissingColumnsError(_message(missing, found, label))
     return {field: column for field, column in columns.items() if column in found}
 
 
-def _message(missing: dict[str, str], found: Sequence[str], name: str) -> str:
+def _message(missing: dict[str, str], found: Sequence[str], label: str) -> str:
     wanted = ", ".join(repr(column) for column in missing.values())
     field = next(iter(missing))
     guess = _guess(field, missing[field], found)
     return (
-        f"file {name!r} has no column {wanted}; found {', '.join(map(repr, found))}. "
+        f"{label} has no column {wanted}; found {', '.join(map(repr, found))}. "
         f"Say which column holds which field, such as --map {field}={guess} "
         f"or {field} = {guess!r} under [source.mapping] in the tenant's file"
     )

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from itertools import filterfalse
 from zoneinfo import ZoneInfo
 
-from contracts import Tenant
-from pipeline.places import absolute, without_login
+from contracts import FileSource, Tenant
 from pipeline.settings import Settings
 from pipeline.sources.base import Part, RawSales, SalesSource
 from pipeline.sources.cleaning import Cleaned, clean
+from pipeline.sources.opening import place_of
+from pipeline.sources.partial import recent
 from pipeline.sources.state import FileState, State, settled
 
 
@@ -47,7 +48,17 @@ class Job:
     @property
     def place(self) -> str:
         """Where the source lies, without the login: another password is no other source."""
-        return without_login(absolute(self.tenant.source.path))
+        return place_of(self.tenant)
+
+    @property
+    def live(self) -> bool:
+        """Whether the source is asked, and gives one answer, instead of being listed."""
+        return any(part.live for part in self.listed)
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the rows of several files for one product's day add up."""
+        return isinstance(self.tenant.source, FileSource) and self.tenant.source.overlap == "add"
 
     @property
     def names(self) -> set[str]:
@@ -76,6 +87,8 @@ class Reading:
     def new_state(self, now: dt.datetime) -> FileState:
         """Return what is known about the part from now on; content that is not new keeps its age."""
         old = self.before if self.before is not None and self.before.sha256 == self.sha256 else None
+        if self.part.live:
+            return self._of_answer(now)
         return FileState(
             size=self.part.size,
             modified=settled(self.part, self.read_at),
@@ -87,6 +100,23 @@ class Reading:
             future_from=self.cleaned.future_from,
             closing_times=self.cleaned.closing_times,
             owner=self.cleaned.owner,
+        )
+
+    def _of_answer(self, now: dt.datetime) -> FileState:
+        """An answer is as new as the question; what it says of its days alone adds to what was known of others."""
+        before, cleaned = self.before, self.cleaned
+        return FileState(
+            size=None,
+            modified=None,
+            since=self.read_at,
+            sha256=self.sha256,
+            version=self.part.version,
+            taken_at=now,
+            first_date=before.first_date if before and before.first_date else cleaned.first_date,
+            last_date=cleaned.last_date or (before.last_date if before else None),
+            future_from=cleaned.future_from,
+            closing_times=recent({**(before.closing_times if before else {}), **cleaned.closing_times}),
+            owner=cleaned.owner,
         )
 
 
@@ -122,7 +152,8 @@ def read_due(job: Job) -> Due:
         if raw is not None:
             readings.append(_cleaned(job, raw, read_at))
         elif before is not None:
-            touched[part.name] = before.model_copy(update={"size": part.size, "modified": settled(part, read_at)})
+            news = {"taken_at": job.now, "version": part.version} if part.live else {"size": part.size}
+            touched[part.name] = before.model_copy(update={**news, "modified": settled(part, read_at)})
     sound, broken = _parted(job, readings)
     again, broken_since = _parted(job, _read_overlapped(job, sound, [reading.part.name for reading in readings]))
     return Due(sound + again, broken + broken_since, touched)
@@ -132,11 +163,15 @@ def cutoff(reading: Reading, lookback_days: int) -> dt.date | None:
     """Return the day from which rows that have vanished from a part are deleted; None: no row is.
 
     It lies the look-back before the part's last day, and never before its first: an export of the last
-    week says nothing about the weeks before.
+    week says nothing about the weeks before. An answer says all about the days that it was asked for: the
+    look-back before the last day that was known.
     """
     first, last = reading.cleaned.first_date, reading.cleaned.last_date
     if first is None or last is None:
         return None
+    if reading.part.live:
+        known = reading.before.last_date if reading.before is not None else None
+        return None if known is None else known - dt.timedelta(days=lookback_days)
     return max(first, last - dt.timedelta(days=lookback_days))
 
 
@@ -149,7 +184,7 @@ def _parted(job: Job, readings: list[Reading]) -> tuple[list[Reading], list[Read
 
 def _read_overlapped(job: Job, readings: list[Reading], taken: Sequence[str]) -> list[Reading]:
     """Read again the parts whose rows a changed part may have hidden and now uncovers."""
-    if job.tenant.source.overlap == "add":
+    if job.adds_up:
         return []
     starts = [cutoff(reading, job.settings.lookback_days) for reading in readings if reading.before is not None]
     first = min((start for start in starts if start is not None), default=None)
@@ -171,7 +206,8 @@ def _cleaned(job: Job, raw: RawSales, read_at: float) -> Reading:
     if before is None:
         renamed = _vanished_twin(job, raw.sha256)
         before = job.state.files[renamed] if renamed else None
-    return Reading(raw.part, raw.sha256, read_at, cleaned, before, renamed)
+    kept = job.source.remembered(raw, cleaned.last_date)
+    return Reading(kept.part, kept.sha256, read_at, cleaned, before, renamed)
 
 
 def _vanished_twin(job: Job, sha256: str) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts import FileSource
-from pipeline.sources.base import Part, RawSales, RawTable
+from pipeline.sources.base import Part, RawSales, RawTable, Remembered
 from pipeline.sources.csv_format import read_csv
 from pipeline.sources.location import Location
 from pipeline.sources.parquet_format import MAGIC, read_parquet
@@ -32,6 +33,10 @@ class FilesSource:
         wanted = list(self.config.mapping.model_dump().values())
         table = read_table(content, part.name, wanted, self.config.delimiter, self.config.encoding)
         return RawSales(part, sha256, table)
+
+    def remembered(self, raw: RawSales, last: dt.date | None) -> Remembered:
+        """Return the file as it was listed, and the hash of its bytes."""
+        return Remembered(raw.part, raw.sha256)
 
 
 def read_table(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,16 +44,17 @@ def merge(
     ranks: Mapping[str, int],
     overlap: Literal["replace", "add"],
     spoiled: Sequence[pd.DataFrame] = (),
+    whole: Collection[str] = (),
 ) -> Merged:
     """Return the stored rows brought up to date.
 
     Of a file in `cutoffs` the stored rows from that day to the file's last are dropped: its fresh rows stand for
-    them. What lies after the last day that the file has now stays: a file that was cut off took nothing back. So
-    does a product's day in `spoiled` (`source_file`, `product_id`, `date`), whose row could not be read. Then a
-    fresh row replaces the same file's stored row of its key; and of several files' rows of one key the file of the
-    highest rank stands (`replace`), or all add up (`add`).
+    them. What lies after the last day that the file has now stays: a file that was cut off took nothing back; but
+    not of a part in `whole`, whose answer says all. A product's day in `spoiled` (`source_file`, `product_id`,
+    `date`), whose row could not be read, stays as well. Then a fresh row replaces the same file's stored row of its
+    key; and of several files' rows of one key the file of the highest rank stands (`replace`), or all add up (`add`).
     """
-    kept = stored[~_vanished(stored, fresh, cutoffs, spoiled)]
+    kept = stored[~_vanished(stored, fresh, cutoffs, spoiled, whole)]
     rows = _stacked(kept, fresh)
     is_fresh = np.arange(len(rows)) >= len(kept)
     key = daily.KEY if overlap == "replace" else (*daily.KEY, "source_file")
@@ -72,9 +73,14 @@ def merge(
 
 
 def _vanished(
-    stored: pd.DataFrame, fresh: Sequence[pd.DataFrame], cutoffs: Mapping[str, dt.date], spoiled: Sequence[pd.DataFrame]
+    stored: pd.DataFrame,
+    fresh: Sequence[pd.DataFrame],
+    cutoffs: Mapping[str, dt.date],
+    spoiled: Sequence[pd.DataFrame],
+    whole: Collection[str],
 ) -> pd.Series:
     ends = {file: days.max() for frame in fresh for file, days in frame.groupby("source_file")["date"]}
+    ends |= dict.fromkeys(whole, pd.Timestamp.max)
     first = pd.to_datetime(stored["source_file"].map({name: pd.Timestamp(day) for name, day in cutoffs.items()}))
     last = pd.to_datetime(stored["source_file"].map(ends))
     unread = np.zeros(len(stored), dtype=np.bool_)

@@ -22,6 +22,12 @@ def closing_times(moments: pd.Series) -> dict[dt.date, dt.time]:
     return {day.date(): moment.time().replace(microsecond=0) for day, moment in last.items()}
 
 
+def recent(closing: Mapping[dt.date, dt.time]) -> dict[dt.date, dt.time]:
+    """Return the closing times of the last four weeks that have any."""
+    since = max(closing, default=dt.date.min + dt.timedelta(weeks=WEEKS_BEFORE)) - dt.timedelta(weeks=WEEKS_BEFORE)
+    return {day: time for day, time in closing.items() if day >= since}
+
+
 def partial_last_day(
     last: dt.date, today: dt.date, seen_on: Iterable[dt.date], closing: Mapping[dt.date, dt.time]
 ) -> dt.date | None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from contracts import FileSource, RejectedRow, Rejection
+from contracts import RejectedRow, Rejection, SalesFormat
 from pipeline.errors import DataError
 from pipeline.sources.base import RawSales, RawTable
 from pipeline.sources.moments import suggest_format
@@ -80,7 +80,7 @@ def examples(faults: Faults, table: RawTable, columns: Mapping[str, str], name: 
 
 
 def refuse_unreadable(
-    raw: RawSales, columns: Mapping[str, str], unread: Mapping[Rejection, Bools], own: Bools, source: FileSource
+    raw: RawSales, columns: Mapping[str, str], unread: Mapping[Rejection, Bools], own: Bools, source: SalesFormat
 ) -> None:
     """Raise when a required column holds nothing that can be read in any of the tenant's own rows.
 
@@ -93,7 +93,7 @@ def refuse_unreadable(
             texts = _first_values(raw.table.frame[column][own])
             shown = ", ".join(map(repr, texts)) or "nothing but blanks"
             raise DataError(
-                f"file {raw.part.name!r}: column {column!r} holds no {what} in any of its {int(own.sum())} rows; "
+                f"{raw.part.label}: column {column!r} holds no {what} in any of its {int(own.sum())} rows; "
                 f"its first values are {shown}{_hint(reason, texts, source)}"
             )
 
@@ -103,7 +103,7 @@ def _first_values(cells: pd.Series) -> list[str]:
     return [_shown(value) for value in filled.iloc[:_FIRST_VALUES]]
 
 
-def _hint(reason: Rejection, texts: list[str], source: FileSource) -> str:
+def _hint(reason: Rejection, texts: list[str], source: SalesFormat) -> str:
     if reason is Rejection.BAD_QUANTITY and looks_like_comma(texts):
         return ". The decimal sign looks like a comma: set decimal = ',' under [source], or leave it unset"
     if reason is Rejection.BAD_DATE:

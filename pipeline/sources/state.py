@@ -9,7 +9,7 @@ import logging
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from contracts import Tenant
+from contracts import FileSource, Tenant
 from contracts.base import UtcDatetime
 from pipeline.sources.base import Part
 
@@ -27,6 +27,7 @@ class FileState(BaseModel):
 
     `modified` is None where it proves nothing: the store tells no time, or the file was so young that
     another change could carry the same stamp. `since` orders files by age of their content.
+    `version` is that of an answer which is asked for anew each time.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +42,7 @@ class FileState(BaseModel):
     future_from: dt.date | None = None
     closing_times: dict[dt.date, dt.time] = {}
     owner: str | None = None
+    version: str | None = None
 
     def is_current(self, part: Part) -> bool:
         """Say whether the listing proves that the file has not changed since."""
@@ -67,7 +69,9 @@ class State(BaseModel):
 
 def rules_of(tenant: Tenant, max_quantity: float) -> str:
     """Return a hash of all that gives meaning to a file's content."""
-    source = tenant.source.model_dump(mode="json", exclude={"path"})
+    source = tenant.source.model_dump(mode="json", exclude={"path", "url", "token"})
+    if not isinstance(tenant.source, FileSource):
+        source["asked"] = tenant.source.url.partition("?")[2]  # It may say whose sales; the path of a file is a place.
     text = json.dumps([RULES, source, tenant.id, tenant.timezone, max_quantity], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

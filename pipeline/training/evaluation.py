@@ -113,7 +113,7 @@ class Origins:
     """
 
     def __init__(self, data: TenantData, folder: Path, settings: Settings) -> None:
-        self._tasks = {origin: _task(data, origin, settings) for origin in past_origins(data, settings)}
+        self._tasks = {origin: origin_task(data, origin, settings) for origin in past_origins(data, settings)}
         self._kept = {origin: folder / f"{_key(data, task, settings)}.npz" for origin, task in self._tasks.items()}
         read = {origin: _read(path, origin) for origin, path in self._kept.items() if path.exists()}
         self._done = {origin: one for origin, one in read.items() if one is not None}
@@ -144,7 +144,8 @@ class Origins:
         return Evaluation(tuple(nested([self._done[origin] for origin in self._tasks])))
 
 
-def _task(data: TenantData, origin: pd.Timestamp, settings: Settings) -> Task:
+def origin_task(data: TenantData, origin: pd.Timestamp, settings: Settings) -> Task:
+    """Return one past origin to evaluate, with the recipe of today."""
     return Task(
         data.sales,
         data.outlook,

@@ -5,6 +5,7 @@ A worker imports this module, so it imports the engine alone: a database's libra
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from pipeline.engine.panel import Floats, Outlook, Panel
 from pipeline.engine.parts import Parts, total
 from pipeline.engine.tuning import Search, Tuned, tune
 from pipeline.errors import FamilyError
+from pipeline.logs import bound
 
+logger = logging.getLogger(__name__)
 EXPLAINED_DAYS = 1
 """Days ahead whose forecast is explained with the fit; trees take milliseconds for a product and day."""
 
@@ -122,6 +125,13 @@ def fit_pooled(task: PooledTask) -> PooledFit:
 
 def fit_product(task: ProductTask) -> Fits:
     """Fit each family to one product; one that fails is noted and left out."""
+    with bound(product=task.product):
+        fits = _fitted(task)
+        logger.debug("fitted %s in %.1f s", ", ".join(fits.files) or "nothing", fits.seconds)
+    return fits
+
+
+def _fitted(task: ProductTask) -> Fits:
     started = time.perf_counter()
     files, forecasts, parts, faults = {}, {}, {}, {}
     for name, recipe in task.recipes.items():

@@ -7,46 +7,57 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from datetime import UTC, datetime, timedelta
 
-from contracts import Outcome, PlanRow
+from contracts import Outcome, PlanRow, Priority
 from pipeline.errors import RegistryError
+from pipeline.events.relay import relay_after_training
 from pipeline.installation import Installation
-from pipeline.progress import report
+from pipeline.logs import bound
+from pipeline.registry.failures import INTERRUPTED
 from pipeline.registry.locks import Held
-from pipeline.registry.records import JobStatus
+from pipeline.registry.records import JobRecord, JobStatus
 from pipeline.tenant_data import TenantData
 from pipeline.training.commit import git_commit
+from pipeline.training.experiment import figures, parameters
 from pipeline.training.lock import training_lock
+from pipeline.training.mirror import mirror
 from pipeline.training.plan import causes
-from pipeline.training.trainer import EVALUATING, TRAINING, Done, Trainer
+from pipeline.training.record import PLANNING, Record
+from pipeline.training.trainer import TRAINING, Done, Trainer
 
-EVALUATED_SHARE = 1 / 3
-SHARE_LEFT = 1 - EVALUATED_SHARE
-PLANNING = "planning"
-Log = Callable[..., None]
+WAITING = "not planned yet"
+"""The cause of a job that is pending."""
+PENDING_DAYS = 1
+"""A job that has been pending for longer has no process any more that waits."""
 Planner = Callable[[TenantData], Sequence[PlanRow]]
 
 
 @dataclass(frozen=True)
 class Order:
-    """Who asks for a job, under which name and run it is known, and with which tags it is found again."""
+    """Who asks for a job, under which name and run it is known, and with which tags it is found again.
+
+    `retry_count` is how many runs before tried the same; `priority` is the one that it waited in the queue with.
+    """
 
     name: str
     requested_by: str
     run_id: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    retry_count: int = 0
+    priority: Priority = Priority.NORMAL
 
 
 class Job:
-    """A running job; iterate `train` and the counts follow."""
+    """A running job; iterate `train` and the counts follow. `left` are the due products that are not done with yet."""
 
-    def __init__(self, trainer: Trainer, plan: Sequence[PlanRow], held: Held, log: Log) -> None:
+    def __init__(self, trainer: Trainer, plan: Sequence[PlanRow], held: Held, record: Record) -> None:
         self.trainer = trainer
-        self._held, self._log = held, log
+        self._held, self._record = held, record
         self.data = trainer.data
         self.plan = plan
-        self.counts: Counter[str] = Counter()
+        self.counts = record.counts
+        self.left = sum(row.due for row in plan)
 
     def train(self) -> Iterator[Done]:
         """Yield each product as it is done with.
@@ -57,17 +68,25 @@ class Job:
         for done in self.trainer.train(self.plan):
             self._held.check()
             self.counts[done.ledger.outcome] += 1
+            self.left -= done.ledger.cause is not None
             if done.ledger.outcome is Outcome.FAILED:
-                self._log("error", TRAINING, f"{done.ledger.product_id}: {done.ledger.reason}")
+                self._record.log("error", TRAINING, f"{done.ledger.product_id}: {done.ledger.reason}")
             yield done
+        if self.left:
+            minutes = self.trainer.settings.max_training_time_minutes
+            text = (
+                f"stopped after MAX_TRAINING_TIME_MINUTES = {minutes}: {self.left} products are left for the next run"
+            )
+            self._record.log("warning", TRAINING, text)
 
 
 @contextmanager
 def training_job(installation: Installation, tenant_id: str, planner: Planner, order: Order) -> Iterator[Job]:
     """Open a job for a tenant, under the tenant's lock, and close it when the block ends.
 
-    Sales are read and the plan is made under the lock: whoever had to wait for another training of the tenant counts
-    what that one has done.
+    It is pending until the lock is had. Sales are read and the plan is made under the lock: whoever had to wait for
+    another training of the tenant counts what that one has done. Once the lock is free again its events are sent, and
+    where an MLflow server is named it is mirrored there.
 
     Args:
         installation: where everything is kept.
@@ -79,48 +98,78 @@ def training_job(installation: Installation, tenant_id: str, planner: Planner, o
         LockedError: another training of the tenant held the lock too long.
         DataError: the tenant has no sales or no calendar yet.
     """
-    with training_lock(installation, tenant_id, installation.settings.training_lock_wait_seconds) as held:
-        installation.store.mark(installation.registry.identity)
-        close_interrupted(installation, tenant_id)
-        data = installation.data(tenant_id)
-        plan = planner(data)
-        job_id = installation.registry.start_job(
-            tenant_id,
-            name=order.name,
-            cause=causes(plan),
-            requested_by=order.requested_by,
-            products_total=sum(row.due for row in plan),
-            run_id=order.run_id,
-            git_commit=git_commit(),
-            tags=order.tags,
-        )
-        installation.registry.save_plan(job_id, plan)
-        log = partial(installation.registry.log, tenant_id, job_id)
-        log("info", PLANNING, causes(plan), details={"products": len(plan), "origin": str(data.origin.date())})
-        recorder = _Recorder(installation, job_id, log)
-        trainer = Trainer(
-            data=data,
-            home=installation.home,
-            settings=installation.settings,
-            registry=installation.registry,
-            store=installation.store,
-            job_id=job_id,
-            workers=installation.workers,
-            progress=recorder,
-        )
-        job = Job(trainer, plan, held, log)
-        try:
-            with profiled(installation, job_id):
-                yield job
-        except BaseException as error:
-            text = f"{type(error).__name__}: {error}"
-            # What the job died of may be the database, or another training that took its lock and closed it.
-            with suppress(RegistryError):
-                log("error", recorder.step, text)
-                installation.registry.finish_job(job_id, JobStatus.FAILED, counts=_counts(job), error=text)
-            raise
-        recorder.end_step()
-        installation.registry.finish_job(job_id, JobStatus.COMPLETED, counts=_counts(job))
+    job_id = installation.registry.start_job(
+        tenant_id,
+        name=order.name,
+        cause=WAITING,
+        requested_by=order.requested_by,
+        run_id=order.run_id,
+        retry_count=order.retry_count,
+        priority=order.priority,
+        git_commit=git_commit(),
+        tags=order.tags,
+        pending=True,
+    )
+    record = Record(installation, tenant_id, job_id)
+    with bound(tenant=tenant_id, job=job_id), _recorded(installation, tenant_id, planner, record) as job:
+        yield job
+
+
+@contextmanager
+def _recorded(installation: Installation, tenant_id: str, planner: Planner, record: Record) -> Iterator[Job]:
+    """The job under its lock, and its end on record; then others are told."""
+    try:
+        with training_lock(installation, tenant_id, installation.settings.training_lock_wait_seconds) as held:
+            try:
+                job = _begun(installation, tenant_id, planner, record, held)
+                with profiled(installation, record.job_id):
+                    yield job
+            except BaseException as error:
+                record.fail(error)  # While the lock is still held, so that no other training closes the job.
+                raise
+            record.complete(figures(job.trainer.evaluation.scored))
+    except BaseException as error:
+        record.fail(error)
+        if isinstance(error, Exception):  # Who asks it to stop is not kept waiting.
+            _tell_others(installation, tenant_id)
+        raise
+    _tell_others(installation, tenant_id)
+
+
+def _tell_others(installation: Installation, tenant_id: str) -> None:
+    """Send events and mirror the training, the lock free again; what others do with it holds nothing up for long."""
+    relay_after_training(installation)
+    mirror(installation, tenant_id)
+
+
+def _begun(installation: Installation, tenant_id: str, planner: Planner, record: Record, held: Held) -> Job:
+    """Plan a pending job, and record that it runs: its time begins now, whatever it waited before."""
+    begun = time.monotonic()
+    installation.store.mark(installation.registry.identity)
+    close_interrupted(installation, tenant_id, but=record.job_id)
+    data = installation.data(tenant_id)
+    plan = planner(data)
+    record.names = {product: name for product, name in zip(data.panel.products, data.panel.name, strict=True) if name}
+    installation.registry.begin_job(
+        record.job_id,
+        cause=causes(plan),
+        products_total=sum(row.due for row in plan),
+        parameters=parameters(installation.settings, data),
+    )
+    installation.registry.save_plan(record.job_id, plan)
+    record.log("info", PLANNING, causes(plan), products=len(plan), origin=str(data.origin.date()))
+    trainer = Trainer(
+        data=data,
+        home=installation.home,
+        settings=installation.settings,
+        registry=installation.registry,
+        store=installation.store,
+        job_id=record.job_id,
+        workers=installation.workers,
+        progress=record,
+        deadline=begun + 60 * installation.settings.max_training_time_minutes,
+    )
+    return Job(trainer, plan, held, record)
 
 
 @contextmanager
@@ -142,45 +191,24 @@ def profiled(installation: Installation, job_id: str) -> Iterator[None]:
         profile.dump_stats(place)
 
 
-def close_interrupted(installation: Installation, tenant_id: str) -> None:
-    """Mark the tenant's jobs that still run as failed: whoever holds its lock knows that their process is gone."""
-    for job in installation.registry.jobs(tenant_id, limit=100):
-        if not job.status.final:
+def close_interrupted(installation: Installation, tenant_id: str, but: str | None = None) -> None:
+    """Mark the tenant's jobs whose process is gone as failed.
+
+    Whoever holds its lock knows that of all that still run; those that are pending may be waiting for the lock.
+
+    Args:
+        installation: knows the jobs.
+        tenant_id: whose jobs.
+        but: the job of this process.
+    """
+    for job in installation.registry.jobs(tenant_id, limit=None, unfinished=True):
+        if job.id != but and (job.status is JobStatus.RUNNING or _forgotten(job)):
             ledger = Counter(row.outcome for row in installation.registry.ledger(tenant_id, job.id))
             counts = {outcome.value: ledger[outcome] for outcome in Outcome}
             with suppress(RegistryError):  # another process may have closed it in this very moment
                 text = "interrupted: its process ended; what it had finished is kept"
-                installation.registry.finish_job(job.id, JobStatus.FAILED, counts=counts, error=text)
+                installation.registry.finish_job(job.id, JobStatus.FAILED, counts=counts, error=text, kind=INTERRUPTED)
 
 
-def _counts(job: Job) -> dict[str, int]:
-    return {outcome.value: job.counts[outcome] for outcome in Outcome}
-
-
-class _Recorder:
-    """Passes progress on to whoever listens, writes it into the job at every whole percent, and logs ended steps."""
-
-    def __init__(self, installation: Installation, job_id: str, log: Log) -> None:
-        self._registry, self._job_id, self._log = installation.registry, job_id, log
-        self._last: tuple[str, int] | None = None
-        self.step, self._begun, self._done = PLANNING, time.perf_counter(), 0
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        report(step, done, total)
-        if step != self.step:
-            self.end_step()
-            self.step, self._begun = step, time.perf_counter()
-        self._done = done
-        part = done / max(total, 1)
-        # Origins are the first third of the work, the products the rest: one figure that never falls.
-        percent = int(100 * (EVALUATED_SHARE * part if step == EVALUATING else EVALUATED_SHARE + SHARE_LEFT * part))
-        if (step, percent) != self._last:
-            self._last = (step, percent)
-            products = done if step == TRAINING else None
-            self._registry.update_job(self._job_id, step=step, percentage=percent, products_completed=products)
-
-    def end_step(self) -> None:
-        """Log what the step took."""
-        if self.step != PLANNING:
-            took = 1000 * (time.perf_counter() - self._begun)
-            self._log("info", self.step, f"{self._done} done", milliseconds=took)
+def _forgotten(job: JobRecord) -> bool:
+    return job.status is JobStatus.PENDING and job.started_at < datetime.now(UTC) - timedelta(days=PENDING_DAYS)

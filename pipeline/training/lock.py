@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pipeline.errors import LockedError
 from pipeline.installation import Installation
 from pipeline.registry.locks import Held, hold
-from pipeline.registry.records import JobRecord
+from pipeline.registry.records import JobRecord, JobStatus
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ def training_lock(installation: Installation, tenant_id: str, wait_seconds: floa
 
 def holder(installation: Installation, tenant_id: str) -> str:
     """Say which job holds a tenant's lock: its record is written under the lock, a moment after it was taken."""
-    running = [job for job in installation.registry.jobs(tenant_id) if not job.status.final]
+    unfinished = installation.registry.jobs(tenant_id, limit=None, unfinished=True)
+    running = [job for job in unfinished if job.status is JobStatus.RUNNING]
     return _told(running[0]) if running else "a training that has just begun"
 
 

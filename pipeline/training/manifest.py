@@ -5,6 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from contracts import (
     ArtefactRef,
@@ -23,8 +26,9 @@ from pipeline.engine.families import FAMILIES
 from pipeline.engine.tuning import Tuned
 from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
+from pipeline.training.contest import Contest
 from pipeline.training.evaluation import Evaluation, faults_of
-from pipeline.training.recipes import CODE_VERSION, config_fingerprint, library_versions, recipes
+from pipeline.training.recipes import CODE_VERSION, config_fingerprint, covariates_of, library_versions, recipes
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class ManifestMaker:
     evaluation: Evaluation
     tuned: Tuned
     weights: Weights
+    contest: Contest
     bands: Mapping[DemandClass | None, tuple[IntervalBand, ...]]
     scale: Mapping[str, float]
     version: str
@@ -56,6 +61,7 @@ class ManifestMaker:
         demand_class = self.data.demand.classes[self.data.panel.row[product]]
         families = [name for name in FAMILIES if name in stored.files]
         metrics = self._combined(product, families or [NAIVE])
+        members = self._members(product, demand_class, families or [NAIVE], stored)
         return ModelManifest(
             tenant_id=row.tenant_id,
             product_id=product,
@@ -68,14 +74,17 @@ class ManifestMaker:
             data_days=row.data_days,
             data_fingerprint=row.data_fingerprint,
             config_fingerprint=config_fingerprint(self.settings, self.data.outlook),
-            members=tuple(self._members(product, demand_class, families or [NAIVE], stored)),
+            members=tuple(members),
             scale=self.scale[product],
             bands=self.bands.get(demand_class, self.bands[None]),
             metrics=metrics,
             grade=grade(metrics, self.settings),
             naive_metrics=self._metrics(NAIVE, product),
+            class_metrics=self._of_class[demand_class],
+            against=self.contest.against(product, {member.family: member.weight for member in members}),
             origins=tuple(one.origin.date() for one in self.evaluation.scored if product in one.row),
             evaluation=self.evaluation.nesting,
+            covariates=covariates_of(self.data.outlook),
             tuning=self.tuned.records.get(demand_class),
             libraries=library_versions(),
             code_version=CODE_VERSION,
@@ -83,6 +92,7 @@ class ManifestMaker:
             seconds=seconds,
             notes=(
                 *self._realised,
+                *(f"{signal}: {fault}" for signal, fault in self.data.degraded.items()),
                 *self._held(product),
                 *stored.notes,
                 *(f"{name}: {fault}" for name, fault in stored.faults.items()),
@@ -93,8 +103,8 @@ class ManifestMaker:
     @property
     def _realised(self) -> tuple[str, ...]:
         """Says so when covariates that are forecasts in life were evaluated with what came true."""
-        source = self.data.tenant.covariates
-        names = [name for name, kind in source.kinds.items() if kind is CovariateKind.FORECAST] if source else []
+        kinds = self.data.tenant.covariate_kinds
+        names = [name for name, kind in kinds.items() if kind is CovariateKind.FORECAST]
         return (f"evaluated with realised {', '.join(names)}",) if names else ()
 
     def _held(self, product: str) -> tuple[str, ...]:
@@ -121,6 +131,14 @@ class ManifestMaker:
         """Errors of the families that are really members; one that was lost does not lend its figures."""
         taking_part = [one.alone(product) for one in self.evaluation.scored if product in one.row]
         return score(among(taking_part, {FAMILIES[name].stand_in or name for name in families}), None, product)
+
+    @cached_property
+    def _of_class(self) -> Mapping[DemandClass, Metrics]:
+        """Of all products that are of each class today, at all origins."""
+        classes, row = np.array(self.data.demand.classes, object), self.data.panel.row
+        labels = [classes[[row[product] for product in one.products]] for one in self.evaluation.scored]
+        parts = list(zip(self.evaluation.scored, labels, strict=True))
+        return {label: score([one.take(own == label) for one, own in parts]) for label in set(classes)}
 
     def _metrics(self, family: str, product: str) -> Metrics:
         return score(self.evaluation.scored, family, product)

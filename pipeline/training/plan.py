@@ -18,6 +18,8 @@ from pipeline.tenant_data import TenantData
 from pipeline.training.fingerprint import fingerprints, fingerprints_as_of
 from pipeline.training.recipes import CODE_VERSION, config_fingerprint
 
+NONE_BROKEN: Mapping[str, str] = {}
+
 
 @dataclass(frozen=True)
 class Occasion:
@@ -42,10 +44,15 @@ class _Known:
     config: str
     origin: pd.Timestamp
     new_days: int
+    broken: str | None
 
 
 def make_plan(
-    data: TenantData, latest: Mapping[str, ModelRecord], settings: Settings, occasion: Occasion
+    data: TenantData,
+    latest: Mapping[str, ModelRecord],
+    settings: Settings,
+    occasion: Occasion,
+    unusable: Mapping[str, str] = NONE_BROKEN,
 ) -> list[PlanRow]:
     """Return a row for every product of the tenant, the most important first.
 
@@ -54,6 +61,7 @@ def make_plan(
         latest: the newest registered model by product.
         settings: minimum days, ages, and shares.
         occasion: who asks.
+        unusable: products whose model is broken, and what is wrong with it.
     """
     now, config = fingerprints(data.panel), config_fingerprint(settings, data.outlook)
     then = fingerprints_as_of(data, (pd.Timestamp(model.origin) for model in latest.values()))
@@ -67,6 +75,7 @@ def make_plan(
             config,
             data.origin,
             _new_days(data, index, origin),
+            unusable.get(product),
         )
         rows.append(_row(data, index, model, known, settings, occasion))
     return sorted(rows, key=lambda row: (-row.importance, row.product_id))
@@ -120,6 +129,8 @@ def _cause(  # noqa: PLR0911 - a list of causes, the first that holds
         return None, "not among the products asked for"
     if model is None:
         return Cause.NEVER_TRAINED, "no model yet"
+    if known.broken is not None:
+        return Cause.NEVER_TRAINED, f"no model that can be used: {known.broken}"
     if known.as_of_model != model.data_fingerprint:
         return Cause.CORRECTED_HISTORY, f"sales up to {model.origin} are not what version {model.version} saw"
     if model.code_version != CODE_VERSION:

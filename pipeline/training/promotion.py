@@ -1,70 +1,20 @@
-"""Promotion: a new model is used only when its files are whole and it is better than repeating last week."""
+"""Promotion: every new model is judged, and what was decided is written down with its figures."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import Protocol
+from dataclasses import replace
 
-from contracts import ArtefactRef, ModelManifest
-from pipeline.errors import IntegrityError
+from contracts import ModelManifest
+from pipeline.errors import ChampionChangedError, IntegrityError, RegistryError
+from pipeline.registry.promotions import ANY
 from pipeline.registry.records import ModelRecord
 from pipeline.registry.registry import Registry
 from pipeline.registry.store import ArtefactStore
 from pipeline.settings import Settings
+from pipeline.training.gate import Verdict, judge, loses_clearly, same_code, same_recipe
+from pipeline.training.integrity import VerifiedOnce, Verifies, broken_files
 
 ACTOR = "pipeline"
-
-
-class Verifies(Protocol):
-    """Says of a stored file what is wrong with it, None where nothing is."""
-
-    def verify(self, ref: ArtefactRef) -> str | None:
-        """Check one file against its size and SHA-256."""
-
-
-class VerifiedOnce:
-    """Reads and hashes each stored file once, however many models share it: one booster serves a whole tenant."""
-
-    def __init__(self, store: Verifies) -> None:
-        self.verify = cache(store.verify)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether a challenger becomes champion, and why; `withdrawn` is the champion that lost its place with it."""
-
-    product_id: str
-    version: str
-    promoted: bool
-    reason: str
-    figures: dict[str, float | None]
-    withdrawn: str | None = None
-
-
-def judge(manifest: ModelManifest, store: Verifies, settings: Settings) -> Verdict:
-    """Decide about one challenger: whole, not worse than the seasonal naive, and allowed to go live."""
-    faults = broken_files(manifest, store)
-    mae, naive = manifest.metrics.mae, manifest.naive_metrics.mae
-    if faults:
-        promoted, reason = False, f"not whole: {'; '.join(faults)}"
-    elif mae is not None and naive is not None and mae > naive:
-        promoted, reason = False, f"worse than the seasonal naive: MAE {mae:.3g} against {naive:.3g}"
-    elif not settings.enable_auto_deployment:
-        promoted, reason = False, "ENABLE_AUTO_DEPLOYMENT is off; `pipeline models deploy` puts it in use"
-    elif mae is None or naive is None:
-        promoted, reason = True, "no past origin to score it at; whole, and nothing speaks against it"
-    else:
-        promoted, reason = True, f"not worse than the seasonal naive: MAE {mae:.3g} against {naive:.3g}"
-    figures = {"mae": mae, "naive_mae": naive, "wape": manifest.metrics.wape, "coverage": manifest.metrics.coverage}
-    return Verdict(manifest.product_id, manifest.version, promoted, reason, figures)
-
-
-def broken_files(manifest: ModelManifest, store: Verifies) -> list[str]:
-    """Return what is wrong with a model's stored files, each fault naming its file."""
-    faults = ((ref.name, store.verify(ref)) for member in manifest.members for ref in member.files)
-    return [f"{name}: {fault}" for name, fault in faults if fault]
 
 
 def decide_all(tenant_id: str, registry: Registry, store: ArtefactStore, settings: Settings) -> list[Verdict]:
@@ -92,38 +42,51 @@ def decide(manifest: ModelManifest, registry: Registry, store: Verifies, setting
     Where it clearly loses to the seasonal naive, so does the champion of the same recipe, of which it is a fresher
     fit: that one is withdrawn, and the naive forecasts.
     """
-    verdict = judge(manifest, store, settings)
-    if settings.enable_auto_deployment and loses_clearly(manifest):
-        in_use = registry.models(manifest.tenant_id, manifest.product_id, deployed=True)
-        loser = next((model.version for model in in_use if same_recipe(model, manifest)), None)
-        verdict = replace(verdict, withdrawn=loser)
-    _record(verdict, manifest.tenant_id, registry)
+    champion = _champion(manifest, registry)
+    try:
+        verdict = judge(manifest, champion, store, settings)
+        if not verdict.promoted and champion is not None and _broken(champion, registry, store):
+            verdict = judge(manifest, None, store, settings)
+    except RegistryError as error:
+        reason = f"not decided, the next run asks again: {error}"
+        return Verdict(manifest.product_id, manifest.version, promoted=False, reason=reason, figures={}, decided=False)
+    if settings.enable_auto_deployment and not verdict.promoted and loses_clearly(manifest):
+        same = champion is not None and same_recipe(champion, manifest) and same_code(champion, manifest)
+        verdict = replace(verdict, withdrawn=champion.version if champion and same else None)
+    try:
+        _record(verdict, manifest.tenant_id, registry, champion.version if champion else None)
+    except ChampionChangedError:
+        return decide(manifest, registry, store, settings)
     return verdict
 
 
-def loses_clearly(manifest: ModelManifest) -> bool:
-    """Say whether a model's MAE is above the seasonal naive's by more than its own standard error.
+def _champion(manifest: ModelManifest, registry: Registry) -> ModelRecord | None:
+    in_use = registry.models(manifest.tenant_id, manifest.product_id, deployed=True)
+    return next((model for model in in_use if model.type == manifest.model_type), None)
 
-    A champion that stands between the two stays: else chance alone would put products in and out of use.
+
+def _broken(champion: ModelRecord, registry: Registry, store: Verifies) -> bool:
+    """Whether a champion cannot forecast, so that there is nothing to hold a whole model against."""
+    try:
+        manifest = registry.manifest(champion.tenant_id, champion.product_id, champion.version)
+    except IntegrityError:
+        return True
+    return bool(broken_files(manifest, store))
+
+
+def _record(verdict: Verdict, tenant_id: str, registry: Registry, champion: str | None = ANY) -> None:
+    """Store a verdict; a withdrawal comes first, so that a run that dies between the two decides again.
+
+    Raises:
+        ChampionChangedError: another champion than the verdict was found against is in use meanwhile.
     """
-    own, naive = manifest.metrics, manifest.naive_metrics
-    if own.mae is None or own.rmse is None or naive.mae is None:
-        return False
-    return own.mae - naive.mae > math.sqrt(max(own.rmse**2 - own.mae**2, 0.0) / own.n)
-
-
-def same_recipe(champion: ModelRecord, manifest: ModelManifest) -> bool:
-    """Say whether two models differ by their sales alone: the same families, settings and code."""
-    families = "+".join(member.family for member in manifest.members)
-    mine = (manifest.model_type, families, manifest.config_fingerprint, manifest.code_version)
-    return mine == (champion.type, champion.algorithm, champion.config_fingerprint, champion.code_version)
-
-
-def _record(verdict: Verdict, tenant_id: str, registry: Registry) -> None:
-    """Store a verdict; a withdrawal comes first, so that a run that dies between the two decides again."""
     product, figures = verdict.product_id, verdict.figures
     if verdict.withdrawn:
         why = f"version {verdict.version} of the same recipe: {verdict.reason}"
         registry.withdraw(tenant_id, product, verdict.withdrawn, reason=why, actor=ACTOR, figures=figures)
-    record = registry.promote if verdict.promoted else registry.refuse
-    record(tenant_id, product, verdict.version, reason=verdict.reason, actor=ACTOR, figures=figures)
+        champion = None
+    product_and_version = (tenant_id, product, verdict.version)
+    if verdict.promoted:
+        registry.promote(*product_and_version, reason=verdict.reason, actor=ACTOR, figures=figures, instead_of=champion)
+    else:
+        registry.refuse(*product_and_version, reason=verdict.reason, actor=ACTOR, figures=figures)

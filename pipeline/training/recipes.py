@@ -129,10 +129,15 @@ def search_of(settings: Settings) -> Search | None:
     )
 
 
+def covariates_of(outlook: Outlook) -> tuple[str, ...]:
+    """Return the names of the covariates that there are."""
+    return tuple(sorted([*outlook.covariates, *outlook.by_product]))
+
+
 def config_fingerprint(settings: Settings, outlook: Outlook) -> str:
     """Return the SHA-256 of all that shapes a model beside the sales: settings, and which covariates there are."""
     shape = {
-        "covariates": sorted([*outlook.covariates, *outlook.by_product]),
+        "covariates": covariates_of(outlook),
         "search": asdict(search) if (search := search_of(settings)) else None,
         "recipes": {name: [dict(recipe.parameters), recipe.seed] for name, recipe in recipes(settings).items()},
         "zero_share_error": settings.zero_share_error,

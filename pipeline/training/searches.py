@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts import DemandClass
 from pipeline.engine.tuning import Search, Tuned, joined
 from pipeline.errors import PipelineError
-from pipeline.registry.database import with_driver
+from pipeline.places import with_driver
 from pipeline.registry.registry import Registry
 from pipeline.registry.store import ArtefactStore
 from pipeline.settings import Settings

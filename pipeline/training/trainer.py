@@ -7,17 +7,19 @@ is done stays done when the run dies, and one product's failure touches no other
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from contracts import ArtefactRef, DemandClass, LedgerRow, ModelManifest, Outcome, PlanRow
+from contracts import DemandClass, LedgerRow, ModelManifest, Outcome, PlanRow
 from pipeline.compute import Crew
 from pipeline.compute import Outcome as TaskOutcome
 from pipeline.engine.closing import closed_ahead
+from pipeline.engine.combination import Weights
 from pipeline.engine.evaluate import OriginForecasts, Task, bands_of, weights_of
 from pipeline.engine.families import FAMILIES, Scope
 from pipeline.engine.intervals import lay, product_scale, spread
@@ -27,12 +29,13 @@ from pipeline.engine.parts import Parts, combined
 from pipeline.engine.tuning import Tuned
 from pipeline.errors import ComputeError, EngineError, InsufficientDataError, PipelineError
 from pipeline.home import Home
+from pipeline.logs import bound
 from pipeline.registry.registry import Registry
 from pipeline.registry.store import ArtefactStore
 from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
-from pipeline.training.evaluation import Evaluation, Origins, outlook_digest
-from pipeline.training.fingerprint import fingerprints, of_tenant
+from pipeline.training.contest import Contest
+from pipeline.training.evaluation import Evaluation, Origins
 from pipeline.training.fitting import (
     EXPLAINED_DAYS,
     Fits,
@@ -44,12 +47,14 @@ from pipeline.training.fitting import (
     prepare,
 )
 from pipeline.training.manifest import ManifestMaker, Stored
-from pipeline.training.recipes import CODE_VERSION, config_fingerprint, recipes
+from pipeline.training.pooled import PooledFits
+from pipeline.training.recipes import recipes
+from pipeline.training.rivals import Rivals, refit
 from pipeline.training.searches import Searches
 
 PRODUCTS_A_TIMEOUT = 500
 """Products up to which TASK_TIMEOUT_SECONDS holds for a task over all of them; with more it grows alike."""
-EVALUATING, TRAINING = "evaluating past origins", "training products"
+EVALUATING, COMPARING, TRAINING = "evaluating past origins", "comparing with champions", "training products"
 Shared = Task | PooledTask | SearchTask
 SharedResult = OriginForecasts | PooledFit | Tuned
 Progress = Callable[[str, int, int], None]
@@ -70,15 +75,6 @@ class Done:
     why: Parts | None = None
 
 
-@dataclass(frozen=True)
-class Pooled:
-    """A pooled family's stored files, and by product its (h,) units and the (1, 1) parts of the first day's."""
-
-    files: tuple[ArtefactRef, ...]
-    forecasts: Mapping[str, Floats]
-    parts: Mapping[str, Parts]
-
-
 @dataclass
 class Trainer:
     """Trains the due products of one tenant's plan.
@@ -89,6 +85,7 @@ class Trainer:
         job_id: the running job.
         workers: processes; 0 for none.
         progress: called with (step, done, total).
+        deadline: moment of `time.monotonic` after which no product is begun but the first few.
     """
 
     data: TenantData
@@ -99,13 +96,13 @@ class Trainer:
     job_id: str
     workers: int
     progress: Progress
+    deadline: float = math.inf
     evaluation: Evaluation = field(default_factory=lambda: Evaluation(()))
     tuned: Tuned = field(default_factory=Tuned)
-    _pooled: dict[str, Pooled] = field(default_factory=dict)
-    _lost: list[str] = field(default_factory=list)
     _notes: list[str] = field(default_factory=list)
     _untuned: Mapping[DemandClass, tuple[str, ...]] = field(default_factory=dict)
-    _pooled_key: str = ""
+    _pooled: PooledFits = field(init=False)
+    _contest: Contest = field(init=False)
 
     def train(self, plan: Sequence[PlanRow]) -> Iterator[Done]:
         """Yield every product of the plan as it is done with: first those that are not due, then the trained.
@@ -129,8 +126,9 @@ class Trainer:
         """First what concerns many products: past origins, searches, pooled fits; then product after product."""
         origins = self._origins()
         searches = Searches(self.data, self.registry, self.store, self.settings)
+        self._pooled = PooledFits(self.data, self.registry, self.store, self.settings)
         self.progress(EVALUATING, *origins.progress)
-        shared: list[Shared] = [*origins.missing, *searches.tasks(), *self._pooled_tasks(due)]
+        shared: list[Shared] = [*origins.missing, *searches.tasks(), *self._pooled.tasks(due)]
         timeout = self.settings.task_timeout_seconds * max(1.0, len(self.data.panel.products) / PRODUCTS_A_TIMEOUT)
         with Crew(self.workers) as crew:
             for prepared in crew.map_unordered(prepare, shared, timeout=timeout):
@@ -138,15 +136,37 @@ class Trainer:
             self.evaluation, self.tuned = origins.evaluation(), searches.tuned
             self._notes += searches.notes
             self._untuned = {one: searches.lost(one) for one in DemandClass}
-            fitted = crew.map_unordered(fit_product, self._product_tasks(due), timeout=timeout)
+            self._hold_against_champions(crew, due, timeout)
+            fitted = crew.map_unordered(fit_product, self._in_time(self._product_tasks(due)), timeout=timeout)
             for done, outcome in enumerate(fitted, start=1):
-                yield self._finish(due[outcome.task.product], outcome)
+                with bound(product=outcome.task.product):
+                    finished = self._finish(due[outcome.task.product], outcome)
+                yield finished
                 self.progress(TRAINING, done, len(due))
+
+    def _in_time(self, tasks: Iterable[ProductTask]) -> Iterator[ProductTask]:
+        """Yield tasks until the time is over, so that what was begun is finished; the first, whatever the time."""
+        for number, task in enumerate(tasks):
+            if number and time.monotonic() >= self.deadline:
+                return
+            yield task
+
+    def _hold_against_champions(self, crew: Crew, due: Collection[str], timeout: float) -> None:
+        """Fit what differs from the champions' recipes at the same origins: nothing, where no recipe has changed."""
+        rivals = Rivals(self.data, self.registry, self.settings, due)
+        classes = dict(zip(self.data.panel.products, self.data.demand.classes, strict=True))
+        self._contest = Contest(rivals, self.evaluation.scored, self._weights, classes, self.settings.promotion_metric)
+        refits = rivals.refits(self.evaluation.origins, self.tuned)
+        for done, outcome in enumerate(crew.map_unordered(refit, refits, timeout=timeout), start=1):
+            self._contest.keep(outcome)
+            self.progress(COMPARING, done, len(refits))
 
     def _take(self, outcome: TaskOutcome[Shared, SharedResult], origins: Origins, searches: Searches) -> None:
         """Put an outcome where it belongs; what was lost is noted and done without."""
-        if isinstance(outcome.task, PooledTask):
-            self._keep_pooled(outcome.task, outcome)
+        if isinstance(outcome.task, PooledTask) and isinstance(outcome.value, PooledFit):
+            self._pooled.keep(outcome.task, outcome.value)
+        elif isinstance(outcome.task, PooledTask):
+            self._pooled.lose(outcome.task, outcome.error)
         elif isinstance(outcome.task, SearchTask) and isinstance(outcome.value, Tuned):
             searches.keep(outcome.task, outcome.value, outcome.seconds)
         elif isinstance(outcome.task, SearchTask):
@@ -160,54 +180,6 @@ class Trainer:
             origins.give_up(outcome.task.origin)
             if not origins.progress[1]:
                 raise ComputeError(f"every past origin was lost, nothing can be judged; the last: {fault}")
-
-    def _pooled_tasks(self, due: Collection[str]) -> list[PooledTask]:
-        """A task for each pooled family, with its stored fit where the same data and settings gave one before."""
-        panel = self.data.held.panel.take(self.data.demand.trainable(self.settings.min_training_data_days))
-        outlook, recipe = self.data.outlook.take(panel.products), recipes(self.settings)
-        self._pooled_key = of_tenant(
-            [*sorted(fingerprints(panel).values()), outlook_digest(self.data.outlook), CODE_VERSION],
-            config_fingerprint(self.settings, self.data.outlook),
-        )
-        explained = tuple(product for product in panel.products if product in due)
-        names = [name for name in recipe if FAMILIES[name].scope is Scope.TENANT and not FAMILIES[name].gatekeeper]
-        return [
-            PooledTask(
-                name, panel, outlook, recipe[name], self.settings.horizon_days, self._stored_fit(name), explained
-            )
-            for name in names
-        ]
-
-    def _stored_fit(self, name: str) -> dict[str, bytes] | None:
-        files = self.registry.tenant_model(self.data.tenant.id, name, self._pooled_key)
-        if files is None or any(self.store.verify(ref) for ref in files):
-            return None
-        return {ref.name: self.store.get(ref) for ref in files}
-
-    def _keep_pooled(self, task: PooledTask, outcome: TaskOutcome[Shared, SharedResult]) -> None:
-        """Store a pooled fit; one that was lost, or cannot be stored, is done without."""
-        if not isinstance(outcome.value, PooledFit):
-            self._lost.append(f"{task.family}: {type(outcome.error).__name__}: {outcome.error}")
-            return
-        fit = outcome.value
-        if not np.isfinite(fit.forecasts).all():
-            self._lost.append(f"{task.family}: its forecast is not finite")
-            return
-        try:
-            files = tuple(self.store.put(file, content) for file, content in fit.files.items())
-        except (PipelineError, OSError) as error:
-            self._lost.append(f"{task.family}: {type(error).__name__}: {error}")
-            return
-        if task.files is None:
-            origin = self.data.origin.date()
-            self.registry.save_tenant_model(
-                self.data.tenant.id, task.family, self._pooled_key, files, origin=origin, seconds=fit.seconds
-            )
-        parts = {
-            product: {part: units[[row]] for part, units in fit.parts.items()}
-            for row, product in enumerate(task.explained)
-        }
-        self._pooled[task.family] = Pooled(files, dict(zip(task.panel.products, fit.forecasts, strict=True)), parts)
 
     def _product_tasks(self, due: Mapping[str, PlanRow]) -> Iterator[ProductTask]:
         row_of = self.data.panel.row
@@ -226,8 +198,7 @@ class Trainer:
         started = time.perf_counter()
         lost = {"fit": f"{type(outcome.error).__name__}: {outcome.error}"}
         fits = outcome.value if isinstance(outcome.value, Fits) else Fits({}, {}, {}, lost, outcome.seconds)
-        shared = {} if row.restricted else self._pooled
-        pooled = {name: fit for name, fit in shared.items() if row.product_id in fit.forecasts}
+        pooled = {} if row.restricted else self._pooled.serving(row.product_id)
         try:
             files = {
                 name: tuple(self.store.put(file, content) for file, content in contents.items())
@@ -235,9 +206,13 @@ class Trainer:
             }
             files |= {name: fit.files for name, fit in pooled.items()}
             if not files and not row.restricted:
-                raise EngineError(f"no family could be fitted: {'; '.join([*fits.faults.values(), *self._lost])}")
+                raise EngineError(
+                    f"no family could be fitted: {'; '.join([*fits.faults.values(), *self._pooled.lost])}"
+                )
             seconds = outcome.seconds + time.perf_counter() - started
-            made = self._makes.make(row, Stored(files, fits.faults, (*self._lost, *self._notes_on(row))), seconds)
+            made = self._makes.make(
+                row, Stored(files, fits.faults, (*self._pooled.lost, *self._notes_on(row))), seconds
+            )
             ledger = self._ledger(row, Outcome.TRAINED, self._trained_reason(row, fits), seconds=seconds)
             manifest = self.registry.register(made, ledger)
         except (PipelineError, OSError) as error:
@@ -249,7 +224,7 @@ class Trainer:
 
     def _trained_reason(self, row: PlanRow, fits: Fits) -> str:
         """Why it was trained, and what it had to do without."""
-        lost = () if row.restricted else self._lost
+        lost = () if row.restricted else self._pooled.lost
         without = [*(f"{name}: {fault}" for name, fault in sorted(fits.faults.items())), *lost]
         return "; ".join([row.reason, *(f"without {one}" for one in without), *self._notes_on(row)])
 
@@ -283,7 +258,7 @@ class Trainer:
 
     def _settle(self, row: PlanRow, outcome: Outcome, reason: str, error_type: str | None = None) -> Done:
         ledger = self._ledger(row, outcome, reason, error_type=error_type)
-        self.registry.record(ledger)
+        self.registry.record(ledger, self.data.panel.name[self.data.panel.row[row.product_id]])
         return Done(ledger)
 
     def _ledger(
@@ -308,6 +283,10 @@ class Trainer:
         return closed_ahead(self.data.panel, self.data.outlook, self.settings.horizon_days)
 
     @cached_property
+    def _weights(self) -> Weights:
+        return weights_of(self.evaluation.scored)
+
+    @cached_property
     def _makes(self) -> ManifestMaker:
         data = self.data
         difference, _ = seasonal_scales(data.held.panel)
@@ -317,7 +296,8 @@ class Trainer:
             job_id=self.job_id,
             evaluation=self.evaluation,
             tuned=self.tuned,
-            weights=weights_of(self.evaluation.scored),
+            weights=self._weights,
+            contest=self._contest,
             bands=bands_of(self.evaluation.scored),
             scale=dict(zip(data.panel.products, product_scale(difference, data.demand.level), strict=True)),
             version=dt.datetime.now(dt.UTC).strftime("%Y%m%d_%H%M%S"),

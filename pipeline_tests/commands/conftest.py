@@ -38,7 +38,7 @@ class Terminal:
     def __call__(self, *arguments: str | Path, **settings: str) -> Answer:
         """Run a command in this process, its errors handled as for a user."""
         self.capsys.readouterr()
-        with self.world.around(COLUMNS="80", **settings), pytest.MonkeyPatch.context() as patch:
+        with self.world.around(**{"COLUMNS": "80", **settings}), pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["pipeline", *map(str, arguments)])
             with pytest.raises(SystemExit) as ended:
                 main()

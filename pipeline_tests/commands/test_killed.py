@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -96,7 +97,7 @@ def test_a_killed_run_keeps_what_it_finished(world: World):
 
 
 def test_ctrl_c_ends_a_run_and_its_workers(world: World):
-    """Ctrl-C ends the command within seconds, with nobody left behind, and the job is closed as failed."""
+    """Ctrl-C ends the command within seconds, with nobody left behind, and the job is cancelled."""
     command = [sys.executable, "-m", "pipeline.cli", "run", "--tenant", "bakery"]
     with subprocess.Popen(
         ["/usr/bin/env", "--default-signal=INT,TERM", *command],
@@ -113,5 +114,35 @@ def test_ctrl_c_ends_a_run_and_its_workers(world: World):
             if run.poll() is None:
                 os.killpg(run.pid, signal.SIGKILL)
     assert run.returncode not in (0, None), said.decode()
+    with world.entered() as installation:
+        (job,) = installation.registry.jobs("bakery")
+    assert job.status.value == "cancelled", job.error
+    assert job.trained >= 2
     wait_for("its workers are gone", lambda: not processes(world), 30)
     assert apart(world, "models", "verify", "--tenant", "bakery").status == 0
+
+
+def running(world: World) -> str | None:
+    """The tenant's job, once it trains."""
+    if not world.home.registry_file.exists():
+        return None
+    with world.entered() as installation:
+        jobs = installation.registry.jobs("bakery", unfinished=True)
+    return jobs[0].id if jobs and jobs[0].status.value == "running" else None
+
+
+def test_a_run_can_be_cancelled_from_another_terminal(world: World):
+    """`pipeline jobs cancel` stops a training that another terminal started; the job is cancelled, nobody left."""
+    run = start(world, "run", "--tenant", "bakery")
+    try:
+        wait_for("it trains", lambda: running(world) or run.poll() is not None, 240)
+        answer = apart(world, "jobs", "cancel", (running(world) or "")[:8])
+        assert "was asked to stop" in answer.out, answer.err
+        run.wait(60)
+    finally:
+        if run.poll() is None:
+            run.kill()
+            run.wait()
+    (row,) = json.loads(apart(world, "jobs", "list", "--json").out)
+    assert row["status"] == "cancelled"
+    wait_for("its workers are gone", lambda: not processes(world), 30)

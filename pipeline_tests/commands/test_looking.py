@@ -159,6 +159,24 @@ def test_a_model_is_shown_whole(terminal: Terminal):
             assert f"{member.family}/{ref.name}" in said
             assert ref.sha256[:40] in said
     assert manifest.version in said
+    assert manifest.data_fingerprint[:40] in said
+    assert "covariatesnone" in said
+    assert "Itsrecipeagainst" not in said
+
+
+def test_a_model_that_changed_its_recipe_shows_what_it_was_held_against(copied: Terminal):
+    """After a change of settings the new model's page has the champion's version and the losses of both recipes."""
+    before = ModelManifest.model_validate_json(copied("models", "show", BUTTER, "--tenant", ODD, "--json").out)
+    quick = {"WITHOUT_FAMILIES": "lightgbm,lightgbm_direct,ets,theta", "TUNING_ENABLED": "false"}
+    copied("run", "--tenant", ODD, **quick)
+    history = json.loads(copied("models", "history", BUTTER, "--tenant", ODD, "--json").out)
+    version = ("--version", history[0]["version"])
+    after = ModelManifest.model_validate_json(copied("models", "show", BUTTER, *version, "--tenant", ODD, "--json").out)
+    assert after.against is not None
+    assert after.against.version == before.version
+    said = "".join(copied("models", "show", BUTTER, *version, "--tenant", ODD).out.split())
+    assert "Itsrecipeagainstthechampion's" in said
+    assert f"days{after.against.days}" in said
 
 
 def test_verify_says_that_all_is_whole(terminal: Terminal):
@@ -184,6 +202,24 @@ def test_verify_finds_one_flipped_bit(copied: Terminal):
     assert ref.name in row["fault"]
     assert copied("models", "verify", "--tenant", ODD, "--product", tills.STEADY[1]).status == 0
     assert copied("models", "verify", "--tenant", TWIN).status == 0
+
+
+def test_verify_moves_what_is_broken_out_of_the_way(copied: Terminal):
+    """With --quarantine the broken file lies in quarantine, the audit knows, and the answer says what to type next."""
+    manifest = ModelManifest.model_validate_json(copied("models", "show", BUTTER, "--tenant", ODD, "--json").out)
+    (ref,) = [ref for member in manifest.members if member.family == "prophet" for ref in member.files]
+    (stored,) = (copied.world.home.models / ref.sha256[:2]).glob(f"{ref.sha256[2:]}*")
+    stored.write_bytes(b"rubbish")
+    answer = copied("models", "verify", "--tenant", ODD, "--quarantine")
+    assert answer.status == 1
+    assert f"`pipeline run --tenant {ODD}` trains them again" in answer.out
+    assert f'`pipeline models rollback "{BUTTER}" --tenant {ODD}`' in answer.out
+    assert not stored.exists()
+    (aside,) = (copied.world.home.models / "quarantine").iterdir()
+    assert aside.read_bytes() == b"rubbish"
+    assert aside.name in answer.out
+    (row,) = json.loads(copied("models", "verify", "--tenant", ODD, "--json").out)
+    assert "is missing" in row["fault"]
 
 
 def test_verify_finds_a_missing_object(copied: Terminal):

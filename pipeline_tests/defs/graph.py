@@ -42,13 +42,18 @@ def shape() -> dict[str, Any]:
         },
         "sensors": {
             one.name: {
-                "job": one.job_name,
+                "job": target_of(one),
                 "seconds": one.minimum_interval_seconds,
                 "default": one.default_status.value,
             }
             for one in sorted(found.sensors or (), key=lambda one: one.name)
         },
     }
+
+
+def target_of(sensor: dg.SensorDefinition) -> str | None:
+    """The jobs that a sensor asks for; None where it asks for none."""
+    return ", ".join(sorted(target.job_name for target in sensor.targets)) or None
 
 
 def check_specs() -> list[dg.AssetCheckSpec]:

@@ -1,27 +1,33 @@
-"""What starts runs by itself: the sensor on sales files, the weekly schedule, and the nightly purge."""
+"""What starts runs by itself: the sensor on sales, wherever they lie."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
 import sqlite3
-from collections.abc import Iterator
+import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
 
+from contracts import Tenant
+from pipeline.commands.dagster_runs import register_tenants
 from pipeline.defs.resources import InstallationResource
-from pipeline.sources.extract import remember, source_fingerprint
+from pipeline.sources.extract import extract_sales, remember, remember_plan, source_fingerprint
+from pipeline.tenants import save_tenant
 from pipeline_tests.defs import tills
-from pipeline_tests.defs.world import ODD, TWIN, World, definitions
-
-MONDAY = dt.datetime(2024, 7, 22, 2, 0, tzinfo=dt.UTC)
+from pipeline_tests.defs.world import QUICK, TWIN, World, definitions
+from pipeline_tests.services.server import server
+from pipeline_tests.sources.places import over_http
 
 
 def tick(world: World) -> dg.SensorResult:
     """Let the sensor look once."""
-    sensor = definitions().resolve_sensor_def("new_sales_files")
+    sensor = definitions().resolve_sensor_def("new_sales")
     with world.instance() as instance:
         resources = {"installation": InstallationResource()}
         found = sensor(dg.build_sensor_context(instance=instance, resources=resources))
@@ -55,7 +61,9 @@ def till(world: World, name: str, *, days: int = 40) -> Path:
 def taken(world: World, name: str) -> None:
     """Note that a tenant's files have been taken in, as the asset `sales` does."""
     with world.entered() as installation:
-        remember(world.home, name, source_fingerprint(installation.tenant(name)))
+        found = source_fingerprint(installation.tenant(name), world.home, installation.settings)
+        remember(world.home, name, found)
+        remember_plan(world.home, name, found)
 
 
 def later(place: Path) -> None:
@@ -72,7 +80,7 @@ def test_the_sensor_asks_for_a_new_tenant_and_registers_it(empty: World):
     assert list(asked(found)) == ["bakery"]
     (request,) = found.run_requests or ()
     assert request.tags["tenant"] == "bakery"
-    assert request.tags["cause"] == "new sales files"
+    assert request.tags["cause"] == "new sales"
 
 
 def test_a_replayed_tick_asks_with_the_same_run_key(empty: World):
@@ -86,7 +94,16 @@ def test_the_sensor_rests_once_the_files_are_taken_in(copy: World):
     found = tick(copy)
     assert asked(found) == {}
     assert added(found) == []
-    assert reason(found) == "no sales file of 2 tenants has changed"
+    assert reason(found) == "no sales of 2 tenants have changed"
+
+
+def test_what_a_nightly_check_has_taken_in_is_still_planned_with(copy: World):
+    """New sales that came in without a training plan lead to a run all the same: a product may have come of age."""
+    copy.add(TWIN, copy.root / "exports" / "twin.csv", country="FR")
+    assert copy.run(TWIN, "check_data").success
+    assert list(asked(tick(copy))) == [TWIN]
+    assert copy.run(TWIN).success
+    assert asked(tick(copy)) == {}
 
 
 def test_the_sensor_asks_again_when_a_file_changes(copy: World):
@@ -131,111 +148,106 @@ def test_an_unreadable_tenant_is_named_and_stops_no_other(empty: World):
     assert sorted(added(found)) == ["bakery", "gone"]
 
 
+def database(world: World, name: str) -> Path:
+    """A tenant whose sales lie in a SQLite file, and that file."""
+    place = world.root / f"{name}.db"
+    place.parent.mkdir(exist_ok=True)
+    rows = [(str(dt.date(2024, 5, 1) + dt.timedelta(days=n)), "Bun", 10 + n % 7) for n in range(40)]
+    with closing(sqlite3.connect(place)) as connection, connection:
+        connection.execute("CREATE TABLE sales (date DATE, product_id TEXT, quantity INT)")
+        connection.executemany("INSERT INTO sales VALUES (?, ?, ?)", rows)
+    save(world, name, {"kind": "sql", "url": f"sqlite:///{place}", "query": "sales"})
+    return place
+
+
+def save(world: World, name: str, source: dict[str, str]) -> Tenant:
+    """Write a tenant's file, not yet registered with Dagster."""
+    made = {"id": name, "name": name, "country": "ES", "timezone": "Europe/Madrid", "source": source}
+    tenant = Tenant.model_validate(made)
+    with world.entered():
+        save_tenant(world.home, tenant, replace=True)
+    return tenant
+
+
+def test_the_sensor_watches_databases(empty: World):
+    """A tenant's database is taken in by a run, then left alone until it says something new."""
+    place = database(empty, "bakery")
+    assert list(asked(tick(empty))) == ["bakery"]
+    with empty.entered() as installation:
+        register_tenants(installation)
+    run = empty.run("bakery")
+    assert empty.metadata(run.run_id, "sales")["products"] == 1
+    assert reason(tick(empty)) == "no sales of 1 tenants have changed"
+    with closing(sqlite3.connect(place)) as connection, connection:
+        connection.execute("INSERT INTO sales VALUES ('2024-06-10', 'Bun', 3)")
+    assert list(asked(tick(empty))) == ["bakery"]
+
+
+def test_a_place_that_failed_is_tried_again_within_the_hour(empty: World, monkeypatch: pytest.MonkeyPatch):
+    """A database may have been down: its tenant is asked for again an hour later; a tenant of files is not."""
+    database(empty, "base")
+    till(empty, "files")
+    first = asked(tick(empty))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    second = asked(tick(empty))
+    assert first["base"] != second["base"]
+    assert first["files"] == second["files"]
+
+
+def test_a_place_that_hangs_holds_up_nobody(empty: World, monkeypatch: pytest.MonkeyPatch):
+    """A tick waits for hanging services for SOURCE_LOOK_SECONDS, names them, and asks for the others."""
+    place = till(empty, "bakery")
+    released = threading.Event()
+    with over_http(stamps=True) as shop:
+        shop.put(pd.DataFrame({"date": ["2024-05-01"], "product_id": ["Bun"], "quantity": [3]}))
+        for name in ("hung", "stuck"):
+            tenant = save(empty, name, shop.source)
+            with empty.entered() as installation:
+                found = extract_sales(tenant, empty.home, installation.settings).fingerprint
+                remember(empty.home, name, found)
+                remember_plan(empty.home, name, found)
+        taken(empty, "bakery")
+        assert reason(tick(empty)) == "no sales of 3 tenants have changed"
+        shop.put(pd.DataFrame({"date": ["2024-05-02"], "product_id": ["Bun"], "quantity": [3]}))
+        shop.service.instead = lambda _: b"{}" if released.wait(30) else None
+        monkeypatch.setitem(QUICK, "SOURCE_LOOK_SECONDS", "1")
+        begun = time.monotonic()
+        found = tick(empty)
+        later(place)
+        again = tick(empty)
+        assert time.monotonic() - begun < 8
+        released.set()
+    assert asked(found) == {}
+    assert "2 cannot be looked at: hung: " in reason(found)
+    assert "stuck: " in reason(found)
+    assert list(asked(again)) == ["bakery"]
+
+
 def test_the_sensor_without_tenants_says_what_to_do(empty: World):
     """With nobody to watch, the skip reason names the command that adds a tenant."""
     assert "pipeline tenants add" in reason(tick(empty))
 
 
-@pytest.fixture
-def weekly() -> Iterator[dg.ScheduleDefinition]:
-    """The weekly schedule."""
-    return definitions().resolve_schedule_def("weekly_retraining")
-
-
-def scheduled(world: World, schedule: dg.ScheduleDefinition, at: dt.datetime) -> dg.ScheduleExecutionData:
-    """Let a schedule tick."""
-    with world.instance() as instance:
-        context = dg.build_schedule_context(instance=instance, scheduled_execution_time=at, repository_def=repository())
-        return schedule.evaluate_tick(context)
-
-
-def repository() -> dg.RepositoryDefinition:
-    """All definitions, for contexts that check requests against them."""
-    return definitions().get_repository_def()
-
-
-def test_the_schedule_retrains_every_tenant(copy: World, weekly: dg.ScheduleDefinition):
-    """One request a tenant, with the configuration that makes every product with new sales due."""
-    requests = scheduled(copy, weekly, MONDAY).run_requests or ()
-    assert sorted(request.partition_key or "" for request in requests) == sorted([ODD, TWIN])
-    for request in requests:
-        assert request.run_config["ops"]["training_plan"]["config"] == {"scheduled": True}
-        assert request.tags["cause"] == "schedule"
-
-
-def test_the_schedule_asks_once_a_week(copy: World, weekly: dg.ScheduleDefinition):
-    """A replayed tick has the same run keys, the next week's has others."""
-    keys = [
-        [request.run_key for request in scheduled(copy, weekly, at).run_requests or ()]
-        for at in (MONDAY, MONDAY, MONDAY + dt.timedelta(days=7))
-    ]
-    assert keys[0] == keys[1]
-    assert len({*keys[0], *keys[2]}) == 4
-
-
-def test_the_schedule_without_tenants_says_why(empty: World, weekly: dg.ScheduleDefinition):
-    """Without a tenant nothing is asked for, with the reason."""
-    found = scheduled(empty, weekly, MONDAY)
-    assert not found.run_requests
-    assert "no tenant is registered yet" in (found.skip_message or "")
-
-
-def test_the_purge_deletes_old_finished_runs_alone(copy: World):
-    """Finished runs older than DAGSTER_HISTORY_DAYS go, with their events; younger and unfinished ones stay."""
-    with copy.instance() as instance:
-        old, young = (run.run_id for run in instance.get_runs())
-        job = definitions().resolve_job_def("train_and_forecast")
-        waiting = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED).run_id
-    backdate(copy, {old: 61, young: 59, waiting: 90})
-    before = registry(copy)
-    with copy.instance() as instance:
-        result = definitions().resolve_job_def("purge_dagster_history").execute_in_process(instance=instance)
-        left = {run.run_id for run in instance.get_runs()}
-        assert result.success
-        assert result.output_for_node("delete_old_runs") == 1
-        assert left == {young, waiting, result.run_id}
-        assert instance.all_logs(young)
-    assert not (copy.home.dagster / "history" / "runs" / f"{old}.db").exists()
-    assert registry(copy) == before
-
-
-def test_the_purge_keeps_as_long_as_it_is_told(copy: World):
-    """DAGSTER_HISTORY_DAYS says how old a run may become."""
-    with copy.instance() as instance:
-        ids = [run.run_id for run in instance.get_runs()]
-    backdate(copy, {ids[0]: 8, ids[1]: 6})
-    with copy.entered(DAGSTER_HISTORY_DAYS="7"), dg.DagsterInstance.get() as instance:
-        result = definitions().resolve_job_def("purge_dagster_history").execute_in_process(instance=instance)
-        assert {run.run_id for run in instance.get_runs()} == {ids[1], result.run_id}
-
-
-def test_the_purge_runs_every_night(empty: World):
-    """The nightly schedule asks for one purge a night."""
-    nightly = definitions().resolve_schedule_def("nightly_purge")
-    keys = [
-        request.run_key
-        for at in (MONDAY, MONDAY, MONDAY + dt.timedelta(days=1))
-        for request in scheduled(empty, nightly, at).run_requests or ()
-    ]
-    assert len(keys) == 3
-    assert len(set(keys)) == 2
-
-
-def backdate(world: World, ages: dict[str, int]) -> None:
-    """Let runs look as if they had been created so many days ago."""
-    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
-    with sqlite3.connect(world.home.dagster / "history" / "runs.db") as connection:
-        for run_id, days in ages.items():
-            created = str(now - dt.timedelta(days=days))
-            changed = connection.execute("UPDATE runs SET create_timestamp = ? WHERE run_id = ?", (created, run_id))
-            assert changed.rowcount == 1
-    connection.close()
-
-
-def registry(world: World) -> list[object]:
-    """All that the registry knows of models, jobs and decisions."""
-    with world.entered() as installation:
-        known = installation.registry
-        return [
-            [known.models(tenant), known.jobs(tenant), known.promotions(tenant, limit=None)] for tenant in (ODD, TWIN)
-        ]
+def test_a_service_that_fails_is_asked_again_and_then_left_alone(empty: World, monkeypatch: pytest.MonkeyPatch):
+    """A run tells what it repeated; a service that stays down stops the run, and the sensor names its breaker."""
+    for name, value in {"RETRY_HTTP_MIN_SECONDS": "0.001", "RETRY_HTTP_MAX_SECONDS": "0.002"}.items():
+        monkeypatch.setitem(QUICK, name, value)
+    rows = tills.steady("Bun", days=40).to_dict("records")
+    with server({"/sales": lambda _: {"rows": rows, "next_page": None}}) as shop:
+        save(empty, "bakery", {"kind": "http", "url": f"{shop.url}/sales"})
+        with empty.entered() as installation:
+            register_tenants(installation)
+        shop.misbehave("503", left=2)
+        told = empty.metadata(empty.run("bakery", "daily_forecast").run_id, "sales")
+        assert (told["calls"], told["attempts"]) == (1, 3)
+        assert told["seconds_waited"] > 0
+        assert "HTTP 503" in told["last_fault"]
+        shop.misbehave("503")
+        failed = empty.run("bakery", "daily_forecast")
+    assert not failed.success
+    with empty.instance() as instance:
+        events = instance.all_logs(failed.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    assert "ServiceUnavailableError" in str(events[0].dagster_event)
+    assert "the service sales:bakery" in reason(tick(empty))
+    assert "the service sales:bakery is left alone since" in reason(tick(empty))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
+from pipeline.registry.records import JobRecord, JobStatus
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.server import Server, serving
 from pipeline_tests.defs.world import World, keys
@@ -53,8 +54,8 @@ def test_the_sensor_runs_a_new_tenant(server: Server, first_run: dict[str, Any])
     """A tenant's file alone leads to a registered partition and a queued run that succeeds."""
     assert first_run["status"] == "SUCCESS", server.tail()
     assert first_run["tags"]["dagster/partition"] == TENANT
-    assert first_run["tags"]["cause"] == "new sales files"
-    assert first_run["tags"]["dagster/sensor_name"] == "new_sales_files"
+    assert first_run["tags"]["cause"] == "new sales"
+    assert first_run["tags"]["dagster/sensor_name"] == "new_sales"
     ledger = pd.read_parquet(server.world.home.table(TENANT, "training_ledger"))
     assert ledger["outcome"].value_counts()["trained"] == len(tills.TRAINED)
     assert server.world.home.table(TENANT, "forecasts").exists()
@@ -75,10 +76,12 @@ def test_schedules_and_sensors_run_by_themselves(server: Server):
     query = "{ instigationStatesOrError: sensorsOrError(repositorySelector: %s) { ... on Sensors { results { %s } } } }"
     where = '{ repositoryName: "__repository__", repositoryLocationName: "pipeline" }'
     sensors = server.ask(query % (where, "name sensorState { status }"))["instigationStatesOrError"]["results"]
-    assert {one["name"]: one["sensorState"]["status"] for one in sensors}["new_sales_files"] == "RUNNING"
+    assert {one["name"]: one["sensorState"]["status"] for one in sensors}["new_sales"] == "RUNNING"
     query = "{ schedulesOrError(repositorySelector: %s) { ... on Schedules { results { %s } } } }"
     schedules = server.ask(query % (where, "name scheduleState { status }"))["schedulesOrError"]["results"]
     assert {one["name"]: one["scheduleState"]["status"] for one in schedules} == {
+        "daily_forecasts": "RUNNING",
+        "nightly_data_check": "RUNNING",
         "nightly_purge": "RUNNING",
         "nightly_storage_care": "RUNNING",
         "weekly_retraining": "RUNNING",
@@ -97,9 +100,7 @@ def test_the_sensor_runs_a_changed_file_once(server: Server, first_run: dict[str
     assert set(frame["origin"].astype(str)) == {"2024-07-19"}
     ledger = pd.read_parquet(server.world.home.table(TENANT, "training_ledger"))
     assert "trained" not in set(ledger["outcome"])
-    server.wait(
-        "three more looks of the sensor", lambda: server.log.read_text().count("no sales file of 1") >= 3 or None
-    )
+    server.wait("three more looks of the sensor", lambda: server.log.read_text().count("no sales of 1") >= 3 or None)
     assert len(server.runs()) == 2
 
 
@@ -215,3 +216,31 @@ def test_a_products_plot_opens(server: Server, page: Page, tmp_path: Path, produ
     box = plot.bounding_box()
     assert box is not None
     assert box["width"] > 300
+
+
+def test_a_run_that_is_terminated_in_the_ui_is_a_cancelled_training(server: Server, first_run: dict[str, Any]):
+    """Terminated in the middle of its training, a run is cancelled, and so is its job, with what it had done."""
+    rows = [tills.steady(f"Product {number:02}", 5 + number, 730) for number in range(40)]
+    place = tills.write(pd.concat(rows), server.world.root / "exports" / "large.csv")
+    server.world.add("large", place, register=False)
+
+    def training() -> JobRecord | None:
+        with server.world.entered() as installation:
+            jobs = installation.registry.jobs("large")
+        return jobs[0] if jobs and (jobs[0].products_completed or jobs[0].status.final) else None
+
+    job = server.wait("a product of the large tenant is trained", training)
+    assert job.status is JobStatus.RUNNING, job.error
+    asked = "mutation ($run: String!) { terminateRun(runId: $run) { __typename } }"
+    assert server.ask(asked, run=job.run_id)["terminateRun"]["__typename"] == "TerminateRunSuccess"
+    server.wait("the run has ended", lambda: status_of(server, job.run_id) in ENDED or None)
+    assert status_of(server, job.run_id) == "CANCELED"
+    with server.world.entered() as installation:
+        ended = installation.registry.job("large", job.id)
+    assert (ended.status, ended.finished_at is None) == (JobStatus.CANCELLED, False)
+    assert 1 <= ended.trained < len(rows)
+
+
+def status_of(server: Server, run_id: str | None) -> str:
+    """How a run stands."""
+    return str(next(run["status"] for run in server.runs() if run["runId"] == run_id))

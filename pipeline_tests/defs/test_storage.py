@@ -9,7 +9,7 @@ import dagster as dg
 
 from pipeline.installation import Installation
 from pipeline.settings import Settings
-from pipeline_tests.defs.test_automation import MONDAY, scheduled
+from pipeline_tests.defs.test_schedules import MONDAY, scheduled
 from pipeline_tests.defs.world import ODD, World, definitions
 
 
@@ -41,6 +41,32 @@ def test_what_is_deleted_was_announced(copy: World) -> None:
     opened = Installation(Settings(pipeline_home=copy.home.root))
     assert versions[0] not in {model.version for model in opened.registry.models(ODD, product)}
     opened.registry.close()
+
+
+def checked(world: World) -> dg.AssetCheckEvaluation:
+    """Run the job once, and return what its check found."""
+    with world.entered(), dg.DagsterInstance.get() as instance:
+        result = definitions().resolve_job_def("care_for_storage").execute_in_process(instance=instance)
+        (found,) = result.get_asset_check_evaluations()
+        return found
+
+
+def test_every_night_all_models_are_verified(copy: World) -> None:
+    """The night's check passes on whole models, and names tenant and product of a lost file, and no other product."""
+    found = checked(copy)
+    assert (found.check_name, found.passed) == ("stored_models_whole", True)
+    assert found.metadata["models"].value >= 5
+    opened = Installation(Settings(pipeline_home=copy.home.root))
+    product, champion = next(iter(opened.registry.champions(ODD).items()))
+    manifest = opened.registry.manifest(ODD, product, champion.version)
+    opened.registry.close()
+    (ref,) = next(member.files for member in manifest.members if member.family == "prophet")
+    next((copy.home.models / ref.sha256[:2]).glob(f"{ref.sha256[2:]}*")).unlink()
+    found = checked(copy)
+    assert not found.passed
+    named = [record.data for record in found.metadata["products"].records]
+    assert [(one["tenant"], one["product"], one["version"]) for one in named] == [(ODD, product, champion.version)]
+    assert f"{ref.name} ({ref.sha256}) is missing" in str(named[0]["fault"])
 
 
 def test_storage_is_cared_for_every_night(empty: World) -> None:

@@ -22,7 +22,7 @@ __all__ = ["bucket"]
 DATABASE = "PIPELINE_TEST_DATABASE_URL"
 
 
-def _server() -> Engine:
+def server() -> Engine:
     if DATABASE not in os.environ:
         lacking = f"{DATABASE} is unset: name a PostgreSQL server, such as postgresql://postgres@127.0.0.1/test"
         (pytest.fail if "CI" in os.environ else pytest.skip)(lacking)
@@ -31,27 +31,27 @@ def _server() -> Engine:
 
 
 @contextmanager
-def _database() -> Iterator[str]:
+def database() -> Iterator[str]:
     name = f"pipeline_test_{uuid4().hex}"
-    server = _server()
-    with server.connect() as connection:
+    engine = server()
+    with engine.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     yield make_url(os.environ[DATABASE]).set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
+    with engine.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 @pytest.fixture
 def empty_postgres() -> Iterator[str]:
     """URL of an empty database on the server that PIPELINE_TEST_DATABASE_URL names, dropped afterwards."""
-    with _database() as url:
+    with database() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def migrated_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a database with the registry's schema, shared by the session and dropped at its end."""
-    with _database() as url:
+    with database() as url:
         open_registry(Settings(pipeline_home=tmp_path_factory.mktemp("home"), database_url=url)).close()
         yield url
 
@@ -74,7 +74,12 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def prepared(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings of an installation whose registry has its schema and no rows."""
-    if request.param == "postgresql":
+    return prepared_on(request.param, request, tmp_path)
+
+
+def prepared_on(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """The same, on one kind of database."""
+    if kind == "postgresql":
         url = request.getfixturevalue("migrated_postgres")
         _empty(url)
         return Settings(pipeline_home=tmp_path / "home", database_url=url)

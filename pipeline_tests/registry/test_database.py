@@ -6,6 +6,8 @@ import re
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,18 @@ from pipeline.registry import Registry, Wanted, check_schema, database, open_eng
 from pipeline.registry.tables import Base
 from pipeline.settings import Settings
 from pipeline_tests.registry.builders import MOMENT, member, ref, register, start, versions
+
+EARLIER = (
+    "INSERT INTO training_jobs (id, tenant_id, name, status, cause, requested_by, percentage, products_total,"
+    " products_completed, trained, skipped, insufficient, failed, started_at)"
+    " VALUES ('j', 'bakery', 'weekly', 'running', 'schedule', 'tests', 1, 0, 0, 0, 0, 0, 0, now())",
+    "INSERT INTO trained_models (id, tenant_id, product_id, product_key, version, type, algorithm, origin,"
+    " demand_class, data_fingerprint, config_fingerprint, code_version, data_points, seconds, job_id, created_at,"
+    " deployed, manifest_sha256, manifest) VALUES (1, 'bakery', 'rye', 'rye', '20260101_000000', 'forecast', 'linear',"
+    " '2026-01-01', 'low', '0', '0', 'c', 1, 1, 'j', now(), false, '0', '{}')",
+    "INSERT INTO artefacts (model_id, family, name, sha256, bytes) VALUES (1, 'linear', 'a.json', 'abcd', 1)",
+)
+"""Rows of schema 0002."""
 
 
 @pytest.fixture
@@ -44,14 +58,14 @@ def newer_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         import sqlalchemy as sa
         from alembic import op
 
-        revision, down_revision = "0003", "0002"
+        revision, down_revision = "9999", "0004"
         branch_labels = depends_on = None
 
 
         def upgrade() -> None:
             op.add_column("training_jobs", sa.Column("shift", sa.Integer(), server_default="5"))
     """
-    (folder / "versions" / "0003_shift.py").write_text(textwrap.dedent(migration))
+    (folder / "versions" / "9999_shift.py").write_text(textwrap.dedent(migration))
     monkeypatch.setattr(database, "MIGRATIONS", str(folder))
 
 
@@ -92,7 +106,7 @@ def test_a_database_behind_is_not_touched(fresh: Registry, settings: Settings, n
     """Newer code refuses an older database, says what to type, and after that keeps every row."""
     job_id = start(fresh)
     version = register(fresh, job_id)
-    with pytest.raises(SchemaMismatchError, match=r"behind: it has 0002, needs 0003.*`pipeline registry upgrade`"):
+    with pytest.raises(SchemaMismatchError, match=r"behind: it has 0004, needs 9999.*`pipeline registry upgrade`"):
         open_registry(settings)
     engine = open_engine(settings)
     upgrade(engine)
@@ -117,6 +131,67 @@ def test_a_lost_version_is_not_an_empty_database(fresh: Registry, settings: Sett
         connection.execute(text("DROP TABLE registry_version"))
     with pytest.raises(SchemaMismatchError, match=r"training_jobs.*restore"):
         open_registry(settings)
+
+
+@contextmanager
+def at_0002(url: str, home: Path) -> Iterator[Engine]:
+    """A PostgreSQL database of an earlier release, with a job and a model."""
+    from alembic import command
+
+    engine = open_engine(Settings(pipeline_home=home, database_url=url))
+    with database.writer(engine).begin() as connection:
+        config = database._alembic()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for statement in EARLIER:
+            connection.execute(text(statement))
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (
+            "SELECT 1 FROM training_jobs",
+            "INSERT INTO artefacts (model_id, family, name, sha256, bytes) VALUES (1, 'linear', 'b.json', 'cdef', 1)",
+        ),
+        ("SELECT 1 FROM trained_models", "UPDATE training_jobs SET step = 'x'"),
+        ("SELECT 1 FROM experiments", "SELECT 1 FROM trained_models"),
+    ],
+    ids=["register", "delete jobs", "look"],
+)
+def test_an_upgrade_and_its_users_wait_for_each_other(
+    empty_postgres: str, tmp_path: Path, first: str, then: str
+) -> None:
+    """Whichever table a transaction took first, it gets the next one too, and the upgrade comes after it."""
+    with at_0002(empty_postgres, tmp_path) as engine, ThreadPoolExecutor(1) as aside:
+        with engine.begin() as worker:
+            worker.execute(text(first)).all()
+            upgrading = aside.submit(upgrade, engine)
+            with pytest.raises(TimeoutError):
+                upgrading.result(timeout=0.7)
+            worker.execute(text(then))
+        upgrading.result(timeout=20)
+        check_schema(engine)
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT type FROM artefacts WHERE name = 'a.json'")) == "model/json"
+
+
+def test_an_upgrade_does_not_wait_for_ever(
+    empty_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where somebody stays in the database, the upgrade says what to end, and nothing was changed."""
+    monkeypatch.setattr(database, "_BUSY_SECONDS", 0.3)
+    with at_0002(empty_postgres, tmp_path) as engine:
+        with engine.begin() as worker:
+            worker.execute(text("SELECT 1 FROM artefacts")).all()
+            with pytest.raises(
+                RegistryError, match=r"in use .*artefacts.*: end all trainings.*`pipeline registry upgrade`"
+            ):
+                upgrade(engine)
+        with pytest.raises(SchemaMismatchError, match="it has 0002"):
+            check_schema(engine)
 
 
 def test_a_failed_migration_leaves_nothing(engine: Engine) -> None:
@@ -217,6 +292,8 @@ QUERIES: dict[str, Callable[[Registry], object]] = {
     "promotions": lambda registry: registry.promotions("b"),
     "promotions of a product": lambda registry: registry.promotions("b", "p"),
     "metrics": lambda registry: registry.metrics("b", "p", "v"),
+    "events that wait": lambda registry: registry.unpublished(5, {"cafe"}),
+    "messages that wait": lambda registry: registry.waiting_messages(5),
     "tenant model": lambda registry: registry.tenant_model("b", "f", "k"),
 }
 SORTED_FEW = {"plan", "ledger of a job", "listing", "listing of a product", "listing of champions"}

@@ -16,7 +16,7 @@ from pipeline.errors import SchemaMismatchError
 from pipeline.forecasting.ladder import Ladder
 from pipeline.registry import check_schema, database, open_engine, open_registry, upgrade
 from pipeline.settings import Settings
-from pipeline.training.promotion import broken_files
+from pipeline.training.integrity import broken_files
 from pipeline_tests.training.shop import Inline, quick_settings
 
 RELEASES = sorted(
@@ -116,3 +116,13 @@ def test_it_can_move_to_postgresql(release: Path, empty_postgres: str, tmp_path:
     with open_registry(settings) as opened:
         for product, record in opened.champions("bakery").items():
             assert opened.manifest("bakery", product, record.version).product_id == product
+
+
+def test_its_files_are_told_apart_and_found(release: Path) -> None:
+    """After the upgrade every file's row says what it is and where it lies, and there it lies."""
+    upgraded(quick_settings(release))
+    with sqlite3.connect(release / "registry.db") as connection:
+        rows = connection.execute("SELECT name, type, location FROM artefacts").fetchall()
+    assert {(name, kind) for name, kind, _ in rows} >= {("booster.txt", "model/text"), ("linear.json", "model/json")}
+    for name, _, location in rows:
+        assert list((release / "models").glob(f"{location}.*")), name

@@ -44,6 +44,18 @@ def test_what_is_not_given_stays(registry: Registry) -> None:
     assert (after.step, after.percentage, after.products_completed) == ("fitting", 0, 0)
 
 
+def test_only_an_ended_job_has_an_end(registry: Registry) -> None:
+    """Neither a pending job nor one that begins and goes on has one, so that both are told from those that ended."""
+    job_id = registry.start_job("bakery", name="weekly", cause="schedule", requested_by="tests", pending=True)
+    assert registry.job("bakery", job_id).finished_at is None
+    registry.begin_job(job_id, cause="schedule", products_total=3, parameters={})
+    registry.update_job(job_id, percentage=30)
+    running = registry.job("bakery", job_id)
+    assert (running.status, running.finished_at) == (JobStatus.RUNNING, None)
+    registry.finish_job(job_id, "failed", counts={})
+    assert registry.job("bakery", job_id).finished_at is not None
+
+
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_a_job_that_does_not_complete_keeps_its_progress_and_error(registry: Registry, status: str) -> None:
     """Only a completed job stands at 100 percent."""

@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from contracts import ArtefactRef, Metrics
-from pipeline.registry import Action, ArtefactStore, Registry
+from pipeline.registry import Action, ArtefactStore, Figure, Registry
 from pipeline.registry.retention import ExpiredModel, Rules
 from pipeline.registry.sweep import GRACE, Announced, carry_out, propose
 from pipeline.settings import Settings
@@ -129,6 +130,7 @@ def test_a_predecessor_of_meanwhile_stays(registry: Registry) -> None:
         ("failed", 31, True),
         ("failed", 29, False),
         ("cancelled", 31, True),
+        ("cancelled", 29, False),
     ],
 )
 def test_ended_jobs_go_in_time(registry: Registry, status: str, days: int, goes: bool) -> None:
@@ -137,6 +139,7 @@ def test_ended_jobs_go_in_time(registry: Registry, status: str, days: int, goes:
     registry.save_plan(job_id, [plan_row("baguette")])
     registry.record(ledger_row(job_id, "baguette", outcome="failed", version=None))
     registry.log("bakery", job_id, "info", "step", "text")
+    registry.save_figures("bakery", job_id, [Figure(0, None, "combination", "wape", 0.2)])
     registry.finish_job(job_id, status, counts={})
     at = dt.datetime.now(dt.UTC) + days * DAY
     assert registry.expired_jobs(at) == ([job_id] if goes else [])
@@ -145,8 +148,20 @@ def test_ended_jobs_go_in_time(registry: Registry, status: str, days: int, goes:
         len(registry.jobs("bakery"))
         == len(registry.plan("bakery", job_id))
         == len(registry.ledger("bakery"))
+        == len(registry.figures("bakery", job_id))
         == (not goes)
     )
+
+
+@pytest.mark.parametrize("status", ["pending", "running"])
+def test_a_job_that_has_not_ended_stays(registry: Registry, status: str) -> None:
+    """However old it is, and whatever stands as its end, as an earlier release wrote it when a job began."""
+    job_id = start(registry)
+    with registry._writing() as connection:
+        long_ago = {"status": status, "at": LATER - 400 * DAY}
+        connection.execute(text("UPDATE training_jobs SET status = :status, finished_at = :at"), long_ago)
+    assert registry.expired_jobs(LATER) == []
+    assert [job.id for job in registry.jobs("bakery")] == [job_id]
 
 
 def test_a_job_with_a_model_stays(registry: Registry) -> None:
@@ -267,6 +282,7 @@ def test_only_what_was_announced_is_deleted(registry: Registry, store: ArtefactS
     assert Announced.read(place) == Announced()
 
 
+@hypothesis.settings(deadline=None)
 @given(
     ages=st.lists(st.integers(0, 500), min_size=1, max_size=12, unique=True),
     rules=st.builds(Rules, versions=st.integers(1, 12), days=st.integers(1, 400), predecessor=st.booleans()),

@@ -15,7 +15,13 @@ from pipeline.settings import Settings
 from pipeline.sources.extract import Extraction, extract_sales
 
 NOW = dt.datetime(2024, 6, 30, 10, 0, tzinfo=dt.UTC)
-SETTINGS = Settings()
+SETTINGS = Settings(
+    retry_http_min_seconds=0.001,
+    retry_http_max_seconds=0.002,
+    retry_database_min_seconds=0.001,
+    retry_database_max_seconds=0.002,
+)
+"""Repetitions hardly wait."""
 
 
 def make_tenant(path: Path | str, country: str = "ES", timezone: str = "Europe/Madrid", **source: object) -> Tenant:

@@ -14,8 +14,9 @@ from contracts import CovariateSource
 from pipeline.errors import ConfigurationError, DataError, SourceNotFoundError, UnreadableFileError
 from pipeline.home import Home
 from pipeline.sources import due, location
-from pipeline.sources.extract import extract_sales, load_report, load_sales, source_fingerprint, tenants_named
+from pipeline.sources.extract import extract_sales, load_report, load_sales, source_fingerprint
 from pipeline.sources.files import FilesSource
+from pipeline.sources.opening import tenants_named
 from pipeline.sources.state import State
 from pipeline_tests.sources.builders import (
     NOW,
@@ -335,21 +336,21 @@ def test_nothing_extracted_yet(home: Home) -> None:
             load(home, "shop")
 
 
-def test_the_fingerprint_follows_the_files(folder: Path) -> None:
+def test_the_fingerprint_follows_the_files(folder: Path, home: Home) -> None:
     """The fingerprint is steady, and changes with a file's coming, change, going, and with covariates."""
     path = write_rows(folder / "sales" / "a.csv", days("2024-01-01", [1]))
     tenant = make_tenant(folder / "sales")
-    seen = [source_fingerprint(tenant)]
-    assert source_fingerprint(tenant) == seen[0]
+    seen = [source_fingerprint(tenant, home, SETTINGS)]
+    assert source_fingerprint(tenant, home, SETTINGS) == seen[0]
     age(path, 5)
-    seen.append(source_fingerprint(tenant))
+    seen.append(source_fingerprint(tenant, home, SETTINGS))
     write_rows(folder / "sales" / "b.csv", days("2024-01-02", [1]))
-    seen.append(source_fingerprint(tenant))
+    seen.append(source_fingerprint(tenant, home, SETTINGS))
     covariates = CovariateSource(path=str(folder / "weather.csv"))
     tenant = tenant.model_copy(update={"covariates": covariates})
-    seen.append(source_fingerprint(tenant))
+    seen.append(source_fingerprint(tenant, home, SETTINGS))
     write_text(folder / "weather.csv", "date,rain\n2024-01-01,1\n")
-    seen.append(source_fingerprint(tenant))
+    seen.append(source_fingerprint(tenant, home, SETTINGS))
     assert len(set(seen)) == len(seen)
 
 

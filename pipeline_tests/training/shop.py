@@ -20,9 +20,10 @@ from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales, load_sales
 from pipeline.tables import write_table
 from pipeline.tenant_data import TenantData, last_complete_day
+from pipeline.training.gate import Verdict
 from pipeline.training.job import Job, Order, training_job
 from pipeline.training.plan import Occasion, make_plan
-from pipeline.training.promotion import Verdict, decide_all
+from pipeline.training.promotion import decide_all
 from pipeline.training.trainer import Done
 
 FIRST = pd.Timestamp("2024-01-01")

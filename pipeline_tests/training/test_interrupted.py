@@ -12,7 +12,7 @@ import pytest
 
 from contracts import Outcome
 from pipeline.registry.records import JobStatus
-from pipeline.training.promotion import broken_files
+from pipeline.training.integrity import broken_files
 from pipeline_tests.training.shop import TRAINABLE, Shop
 from pipeline_tests.training.test_evaluation import kept
 

@@ -78,7 +78,8 @@ def test_one_training_of_a_tenant_at_a_time(fresh: Shop, caplog: pytest.LogCaptu
         assert re.search(rf"'bakery' is being trained already, {by_whom}; waiting for up to 0\.2 s", told)
         with training_lock(fresh.installation, "cafe", 0.2):
             pass
-    assert [job.name for job in fresh.installation.registry.jobs("bakery")] == ["nightly"]
+    told = [(job.name, job.status, job.percentage) for job in fresh.installation.registry.jobs("bakery")]
+    assert told == [("test", JobStatus.FAILED, 0), ("nightly", JobStatus.COMPLETED, 100)]
     with training_job(fresh.installation, "bakery", nothing, ORDER):
         pass
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from contracts import CovariateKind, CovariateSource, Grade, Metrics
+from contracts import CovariateKind, CovariateSource, Grade, Metrics, SignalKind, SignalSource
 from pipeline.training.manifest import Stored, grade
 from pipeline_tests.training.conftest import Training
 from pipeline_tests.training.shop import quick_settings
@@ -51,3 +51,15 @@ def test_covariates_that_are_forecasts_in_life_are_named(training: Training) -> 
     told = replace(maker, data=replace(maker.data, tenant=tenant)).make(row, Stored({}, {}, ("a note",)), 0.1)
     assert told.notes[:2] == ("evaluated with realised rain", "a note")
     assert maker.make(row, Stored({}, {}, ("a note",)), 0.1).notes[0] == "a note"
+
+
+def test_weather_is_a_forecast_and_what_is_wrong_with_it_is_noted(training: Training) -> None:
+    """Columns of a weather service are named as forecasts, those of traffic are not, and a fault stands beside them."""
+    maker, row = training.job.trainer._makes, next(row for row in training.job.plan if row.due)
+    signals = tuple(
+        SignalSource(kind=kind, url="https://sky.example/days", columns={kind.value: "x"}) for kind in SignalKind
+    )
+    tenant = maker.data.tenant.model_copy(update={"signals": signals})
+    data = replace(maker.data, tenant=tenant, degraded={"weather (weather)": "late"})
+    told = replace(maker, data=data).make(row, Stored({}, {}, ()), 0.1)
+    assert told.notes[:2] == ("evaluated with realised weather", "weather (weather): late")

@@ -12,7 +12,9 @@ from contracts import ArtefactRef, Metrics, ModelManifest
 from pipeline.registry.records import Decision
 from pipeline.registry.store import ArtefactStore
 from pipeline.registry.tables import TrainedModel
-from pipeline.training.promotion import Verdict, VerifiedOnce, broken_files, decide, judge
+from pipeline.training.gate import Verdict, judge
+from pipeline.training.integrity import VerifiedOnce, broken_files
+from pipeline.training.promotion import decide
 from pipeline_tests.training.shop import LENGTH, TRAINABLE, Shop, sales_of
 
 
@@ -41,7 +43,7 @@ def decided(shop: Shop, manifest: ModelManifest) -> Verdict:
 
 def verdict_on(shop: Shop, manifest: ModelManifest) -> Verdict:
     """Return the verdict on a manifest."""
-    return judge(manifest, shop.installation.store, shop.installation.settings)
+    return judge(manifest, None, shop.installation.store, shop.installation.settings)
 
 
 def test_a_model_that_beats_the_naive_is_promoted(trained: Shop) -> None:
@@ -172,13 +174,13 @@ def test_a_changed_manifest_is_refused_and_the_others_go_on(trained: Shop) -> No
 def test_a_shared_file_is_read_once(trained: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Deciding about all products reads the booster that they share once; every other file once as well."""
     read: list[str] = []
-    verify = ArtefactStore.verify
+    broken = ArtefactStore.broken
 
     def counted(store: ArtefactStore, ref: ArtefactRef) -> str | None:
         read.append(ref.sha256)
-        return verify(store, ref)
+        return broken(store, ref)
 
-    monkeypatch.setattr(ArtefactStore, "verify", counted)
+    monkeypatch.setattr(ArtefactStore, "broken", counted)
     boosters = [
         f for p in TRAINABLE for m in manifest_of(trained, p).members for f in m.files if m.family == "lightgbm"
     ]

@@ -122,10 +122,10 @@ def test_new_sales_are_a_new_pooled_fit(trained: Shop) -> None:
 
 
 def test_a_run_that_dies_closes_its_job(fresh: Shop) -> None:
-    """The job of a run that was ended is failed, with the error and the counts of what it had done."""
+    """The job of a run that was asked to end is cancelled, with the reason and the counts of what it had done."""
     train_some(fresh, 2)
     job = fresh.installation.registry.jobs("bakery")[0]
-    assert (job.status, job.error) == (JobStatus.FAILED, "Died: the run was ended")
+    assert (job.status, job.error) == (JobStatus.CANCELLED, "Died: the run was ended")
     assert (job.trained, job.insufficient, job.skipped, job.failed) == (2, 1, 1, 0)
 
 

@@ -251,7 +251,7 @@ def test_a_search_that_cannot_be_stored_is_still_used(fresh: Shop, monkeypatch: 
         raise OSError("no space left")
 
     monkeypatch.setattr(type(fresh.installation.registry), "save_tenant_model", full)
-    monkeypatch.setattr("pipeline.training.trainer.Trainer._pooled_tasks", lambda *_given: [])
+    monkeypatch.setattr("pipeline.training.pooled.PooledFits.tasks", lambda *_given: [])
     done, _ = fresh.train()
     trained = [one for one in done if one.ledger.outcome is Outcome.TRAINED]
     assert trained

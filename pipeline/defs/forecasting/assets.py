@@ -50,6 +50,7 @@ def forecasts(context: dg.AssetExecutionContext, installation: InstallationResou
             rungs=dict(rungs),
             forecast=dg.MetadataValue.md(as_markdown_image(total_plot(data, frame), "all products")),
             **fault,
+            **({"degraded_signals": dict(data.degraded)} if data.tenant.signals else {}),
             **numbers({"units_ahead": float(frame["y_hat"].sum()), "from_champions": rungs["champion"]}),
         )
     )

@@ -4,6 +4,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -20,8 +21,10 @@ from pipeline.forecasting.stale import mark_stale
 from pipeline.home import Home
 from pipeline.keys import partition_key
 from pipeline.plots import as_markdown_image, sparkline
+from pipeline.resilience import Report, reported
 from pipeline.sources.calendar import build_calendar
-from pipeline.sources.extract import extract_sales, load_sales, remember, source_fingerprint
+from pipeline.sources.extract import extract_sales, load_sales, remember
+from pipeline.sources.signals import Signals, with_signals
 from pipeline.tables import described, records, write_table
 from pipeline.tenant_data import DAYS_BEYOND, last_complete_day, products_of
 from pipeline.training.evaluation import outlook_digest
@@ -52,9 +55,9 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
     opened = installation.open()
     with last_forecast_stands(opened.home, context.partition_key):
         tenant = opened.tenant(context.partition_key)
-        fingerprint = source_fingerprint(tenant)
-        extraction = extract_sales(tenant, opened.home, opened.settings)
-    remember(opened.home, tenant.id, fingerprint)
+        with reported() as asked:
+            extraction = extract_sales(tenant, opened.home, opened.settings, services=opened.services)
+    remember(opened.home, tenant.id, extraction.fingerprint)
     keys = {partition_key(tenant.id, product) for product in extraction.daily["product_id"].unique()}
     new = keys - set(context.instance.get_dynamic_partitions(PRODUCTS.name or ""))
     if new:
@@ -78,6 +81,7 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
             rejected={str(reason): count for reason, count in report.rejected_by_reason.items()},
             set_aside=[one.file for one in report.set_aside],
             replaced_source=report.replaced_source,
+            **(asked.metadata() if asked.calls else {}),
             daily_units=dg.MetadataValue.md(as_markdown_image(sparkline(by_day.to_numpy()), "units a day")),
         )
     )
@@ -85,13 +89,17 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[sales])
 def calendar(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
-    """What is known or foreseen by date: public holidays, closing days and covariates, through the horizon."""
+    """What is known or foreseen by date: public holidays, closing days, covariates and signals, through the horizon."""
     opened = installation.open()
     with last_forecast_stands(opened.home, context.partition_key):
         tenant = opened.tenant(context.partition_key)
         daily = load_sales(opened.home, tenant.id)
         origin = last_complete_day(opened.home, tenant, daily)
         frame = build_calendar(tenant, daily, origin, opened.settings.horizon_days + DAYS_BEYOND)
+        with reported() as asked:
+            frame, signals = with_signals(frame, tenant, opened.home, opened.settings, opened.services, origin.date())
+    for name, fault in signals.degraded.items():
+        context.log.warning(f"{name}: {fault}")
     path = opened.home.table(tenant.id, "calendar")
     write_table(path, frame)
     ahead = frame[(frame["date"] > origin) & frame["holiday"].notna()].drop_duplicates("date")
@@ -104,8 +112,14 @@ def calendar(context: dg.AssetExecutionContext, installation: InstallationResour
             holidays=int(frame.loc[frame["holiday"].notna(), "date"].nunique()),
             coming_holidays={f"{row['date']:%Y-%m-%d}": row["holiday"] for row in records(ahead)},
             covariates=[c for c in frame.columns if c not in ("date", "product_id", "holiday", "closed")],
+            **(_told(signals, asked) if tenant.signals else {}),
         )
     )
+
+
+def _told(signals: Signals, asked: Report) -> dict[str, Any]:
+    """What the calendar says of weather and traffic: until when each was issued, what is wrong, what was repeated."""
+    return {"signals_issued": signals.issued, "degraded_signals": signals.degraded, **asked.metadata()}
 
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet", "numpy"}, owners=OWNERS, deps=[sales, calendar])

@@ -1,67 +1,80 @@
-"""Watches the tenants' sales files."""
+"""Watches the tenants' sales."""
 
 from __future__ import annotations
 
+import time
+
 import dagster as dg
 
+from contracts import FileSource, Tenant
 from pipeline.defs.jobs import train_and_forecast
 from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
-from pipeline.errors import PipelineError
+from pipeline.home import Home
 from pipeline.settings import get_settings
-from pipeline.sources.extract import source_fingerprint, taken_in, taken_in_at
-from pipeline.tenants import load_tenant, tenant_ids
+from pipeline.sources.extract import planned, planned_at
+from pipeline.sources.looking import looks
+from pipeline.tenants import list_tenants
 
 LISTED = 5
+RETRY_SECONDS = 3600
 
 
 @dg.sensor(
     job=train_and_forecast,
     minimum_interval_seconds=get_settings().watch_interval_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Runs a tenant when its sales files have changed, and registers tenants that were added.",
+    description="Runs a tenant when its sales have changed, and registers tenants that were added.",
 )
-def new_sales_files(context: dg.SensorEvaluationContext, installation: InstallationResource) -> dg.SensorResult:
-    """Run a tenant when its sales files have changed; register tenants that were added.
+def new_sales(context: dg.SensorEvaluationContext, installation: InstallationResource) -> dg.SensorResult:
+    """Run a tenant when its sales have changed; register tenants that were added.
 
-    What a run has taken in is remembered beside the sales. The run key is the tenant, the fingerprint of its
-    files (names, sizes, times) and the moment that files were last taken in: a replayed tick, a second daemon
-    or a restart asks for nothing twice, files that fail are not tried again until they change, and a file that
-    is put back as it was before is taken in again.
+    What a training plan has seen is remembered beside the sales: what a nightly check or a daily forecast takes in is
+    still to be planned with, so that a product that has come of age, a model that has grown old and a history that was
+    corrected are found by the data alone. The run key is the tenant, the fingerprint of its sales (names, sizes, times
+    of files; what tells the last days of a database or a service from others) and the moment of the last plan: a
+    replayed tick, a second daemon or a restart asks for nothing twice,
+    files that fail are not tried again until they change, and a file that is put back as it was before is taken
+    in again. A database or a service that failed is tried again every hour: it may have been down.
     """
-    home = installation.open().home
-    tenants, changed, faults = [], [], []
-    for tenant_id in tenant_ids(home):
-        try:
-            tenant = load_tenant(home, tenant_id)
-            tenants.append(tenant.id)
-            fingerprint = source_fingerprint(tenant)
-        except (PipelineError, OSError) as error:
-            faults.append(f"{tenant_id}: {error}")
-            continue
-        if fingerprint != taken_in(home, tenant.id):
-            changed.append(_request(tenant.id, fingerprint, taken_in_at(home, tenant.id)))
+    opened = installation.open()
+    home = opened.home
+    tenants, faults = _readable(home)
+    changed = []
+    for tenant, found in looks(tenants, home, opened.settings, opened.services):
+        if isinstance(found, Exception):
+            faults.append(f"{tenant.id}: {found}")
+        elif found != planned(home, tenant.id):
+            changed.append(_request(tenant, found, planned_at(home, tenant.id)))
+            context.log.info(f"{tenant.id}: a run is asked for, no training plan has seen its sales or settings yet")
     if changed and faults:  # otherwise the skip reason names them
         context.log.warning(_unreadable(faults))
+    ids = [tenant.id for tenant in tenants]
     return dg.SensorResult(
         run_requests=changed,
-        skip_reason=None if changed else _why_nothing(tenants, faults),
-        dynamic_partitions_requests=_new_partitions(context, tenants),
+        skip_reason=None if changed else _why_nothing(ids, faults),
+        dynamic_partitions_requests=_new_partitions(context, ids),
     )
 
 
-def _request(tenant_id: str, fingerprint: str, after: int) -> dg.RunRequest:
+def _readable(home: Home) -> tuple[list[Tenant], list[str]]:
+    tenants, broken = list_tenants(home)
+    return tenants, [f"{tenant_id}: {error}" for tenant_id, error in broken.items()]
+
+
+def _request(tenant: Tenant, fingerprint: str, after: int) -> dg.RunRequest:
+    again = "" if isinstance(tenant.source, FileSource) else f" {int(time.time() // RETRY_SECONDS)}"
     return dg.RunRequest(
-        run_key=f"{tenant_id} {fingerprint} {after}",
-        partition_key=tenant_id,
-        tags={"cause": "new sales files", "tenant": tenant_id},
+        run_key=f"{tenant.id} {fingerprint} {after}{again}",
+        partition_key=tenant.id,
+        tags={"cause": "new sales", "tenant": tenant.id},
     )
 
 
 def _why_nothing(tenants: list[str], faults: list[str]) -> str:
     if not tenants and not faults:
         return "no tenant is registered yet; add one with `pipeline tenants add`"
-    nothing = f"no sales file of {len(tenants)} tenants has changed"
+    nothing = f"no sales of {len(tenants)} tenants have changed"
     return f"{nothing}; {_unreadable(faults)}" if faults else nothing
 
 

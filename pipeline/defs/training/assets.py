@@ -11,27 +11,35 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
-from contracts import LedgerRow, Outcome, PlanRow
+from contracts import LedgerRow, Outcome, PlanRow, TrainingRequest
 from pipeline.defs import columns
 from pipeline.defs.ingestion.assets import OWNERS, features
 from pipeline.defs.partitions import PRODUCTS, TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table
+from pipeline.defs.training.order import order_of
+from pipeline.defs.training.over_time import LAST_TRAININGS, trainings_metadata
 from pipeline.defs.training.product import materialization
+from pipeline.defs.training.progress import shown_progress
 from pipeline.defs.training.searched import search_metadata
 from pipeline.engine.evaluate import score, table
 from pipeline.errors import DataError
 from pipeline.installation import Installation
 from pipeline.keys import partition_key, split_key
+from pipeline.requests import accepted
+from pipeline.sources.extract import remember_plan, taken_in
 from pipeline.tables import read_table, records, write_table
+from pipeline.tenant_data import TenantData
 from pipeline.training.evaluation import Evaluation, measured, nesting_of
-from pipeline.training.job import Order, Planner, training_job
+from pipeline.training.integrity import unusable
+from pipeline.training.job import Planner, training_job
 from pipeline.training.plan import Occasion, make_plan
 from pipeline.training.promotion import decide_all
 
 GROUP = "training"
 OF_ANY = dg.AllPartitionMapping()
 """Between tenants and products; without a mapping a backfill looks for partitions of the same name and refuses."""
+ASKED = TrainingRequest.model_fields
 NAMED = 10
 """Products that a failure names; the ledger has them all."""
 
@@ -39,16 +47,17 @@ NAMED = 10
 class PlanConfig(dg.Config):
     """Which products a run shall train."""
 
-    products: list[str] = Field(
-        default_factory=list,
-        description="Product ids to train now, whatever their state. Empty: those that are due.",
-    )
-    scheduled: bool = Field(False, description="True: the weekly retraining, every product with new sales is due.")
+    products: list[str] = Field(default_factory=list, description=ASKED["products"].description)
+    scheduled: bool = Field(False, description=ASKED["scheduled"].description)
 
-    @property
-    def occasion(self) -> Occasion:
-        """The same as the plan knows it."""
-        return Occasion(frozenset(self.products) or None, self.scheduled)
+    def occasion(self, tenant_id: str) -> Occasion:
+        """Return the same as the plan knows it, once it is found to be a good request.
+
+        Raises:
+            ConfigurationError: it is none; says which field breaks which rule.
+        """
+        request = accepted(TrainingRequest, tenant=tenant_id, products=self.products, scheduled=self.scheduled)
+        return Occasion(frozenset(request.products) or None, request.scheduled)
 
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[features])
@@ -56,16 +65,19 @@ def training_plan(
     context: dg.AssetExecutionContext, config: PlanConfig, installation: InstallationResource
 ) -> dg.MaterializeResult[None]:
     """Which products are due for training, why, and in which order."""
-    opened = installation.open()
+    opened, occasion = installation.open(), config.occasion(context.partition_key)
+    seen = taken_in(opened.home, context.partition_key)
     data = opened.data(context.partition_key)
     unknown = sorted(set(config.products) - set(data.panel.products))
     if unknown:
         more = f" nor {len(unknown) - 1} more of those asked for" if len(unknown) > 1 else ""
         raise dg.Failure(f"tenant {data.tenant.id!r} does not sell {unknown[0]!r}{more}; ids are those of the sales")
-    plan = _planner(opened, config.occasion)(data)
+    plan = _planner(opened, occasion)(data)
     frame = pd.DataFrame([row.model_dump(mode="json") for row in plan], columns=list(PlanRow.model_fields))
     path = opened.home.table(data.tenant.id, "training_plan")
     write_table(path, frame)
+    if seen is not None:
+        remember_plan(opened.home, data.tenant.id, seen)
     causes = Counter(str(row.cause) for row in plan if row.due)
     return dg.MaterializeResult(
         metadata=of_table(
@@ -102,9 +114,9 @@ def train(
     """Train the products that are due, the most important first; each is materialized as soon as it is stored."""
     opened, tenant_id = installation.open(), context.partition_key
     planner = _planner(opened, _occasion(context, opened.home.table(tenant_id, "training_plan")))
-    order = Order("train", context.run.tags.get("cause", "dagster"), context.run.run_id)
+    order = order_of(context, "train", context.run.tags.get("cause", "dagster"))
     rows: list[LedgerRow] = []
-    with training_job(opened, tenant_id, planner, order) as job:
+    with shown_progress(context, opened, tenant_id), training_job(opened, tenant_id, planner, order) as job:
         for done in job.train():
             rows.append(done.ledger)
             if done.manifest is not None:
@@ -113,13 +125,20 @@ def train(
     path = opened.home.table(tenant_id, "training_ledger")
     write_table(path, ledger)
     counts = {outcome.value: job.counts[outcome] for outcome in Outcome}
-    told = counts | search_metadata(job.trainer.tuned)
+    told = counts | {"left_for_the_next_run": job.left} | search_metadata(job.trainer.tuned)
     yield dg.MaterializeResult("training_ledger", metadata=of_table(ledger, path, LedgerRow, **told))
-    yield _evaluation(opened.home.table(tenant_id, "evaluation"), job.trainer.evaluation, tenant_id)
+    evaluated = _evaluation(opened.home.table(tenant_id, "evaluation"), job.trainer.evaluation, tenant_id)
+    over_time = trainings_metadata(opened.registry.experiments(tenant_id, limit=LAST_TRAININGS))
+    yield evaluated._replace(metadata={**(evaluated.metadata or {}), **over_time})
 
 
 def _planner(opened: Installation, occasion: Occasion) -> Planner:
-    return lambda data: make_plan(data, opened.registry.latest(data.tenant.id), opened.settings, occasion)
+    def planner(data: TenantData) -> list[PlanRow]:
+        latest = opened.registry.latest(data.tenant.id)
+        broken = unusable(opened.registry, opened.store, data.tenant.id, occasion.requested)
+        return make_plan(data, latest, opened.settings, occasion, broken)
+
+    return planner
 
 
 def _occasion(context: dg.AssetExecutionContext, path: Path) -> Occasion:
@@ -129,7 +148,7 @@ def _occasion(context: dg.AssetExecutionContext, path: Path) -> Occasion:
     """
     if context.job_def.has_node_named("training_plan"):
         steps: Any = context.run.run_config.get("ops", {})
-        return PlanConfig(**steps.get("training_plan", {}).get("config", {})).occasion
+        return PlanConfig(**steps.get("training_plan", {}).get("config", {})).occasion(context.partition_key)
     return Occasion.of([PlanRow.model_validate(row) for row in records(read_table(path, "the training plan"))])
 
 
@@ -200,7 +219,7 @@ def train_products(
     failed = []
     for tenant_id, products in by_tenant.items():
         planner = _only(products, _planner(opened, Occasion(frozenset(products))))
-        with training_job(opened, tenant_id, planner, Order("by hand", "dagster", context.run.run_id)) as job:
+        with training_job(opened, tenant_id, planner, order_of(context, "by hand")) as job:
             for done in job.train():
                 if done.manifest is None:
                     failed.append(f"{partition_key(tenant_id, done.ledger.product_id)}: {done.ledger.reason}")
@@ -228,7 +247,7 @@ def _only(products: set[str], planner: Planner) -> Planner:
     deps=["training_ledger", "evaluation", dg.AssetDep("product_model", partition_mapping=OF_ANY)],
 )
 def champions(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
-    """Each new model's promotion or refusal, and why: its files must be whole, and it must beat repeating last week."""
+    """Each new model's promotion or refusal, and why: whole, better than repeating last week, its recipe no worse."""
     opened = installation.open()
     tenant_id = context.partition_key
     verdicts = decide_all(tenant_id, opened.registry, opened.store, opened.settings)
@@ -238,7 +257,7 @@ def champions(context: dg.AssetExecutionContext, installation: InstallationResou
             | {"withdrawn": v.withdrawn, **v.figures}
             for v in verdicts
         ],
-        columns=["product_id", "version", "promoted", "reason", "withdrawn", "mae", "naive_mae", "wape", "coverage"],
+        columns=list(columns.CHAMPIONS),
     )
     path = opened.home.table(tenant_id, "champions")
     write_table(path, frame)
@@ -248,7 +267,8 @@ def champions(context: dg.AssetExecutionContext, installation: InstallationResou
             path,
             columns.CHAMPIONS,
             promoted=sum(v.promoted for v in verdicts),
-            refused=sum(not v.promoted for v in verdicts),
+            refused=sum(v.decided and not v.promoted for v in verdicts),
+            undecided=sum(not v.decided for v in verdicts),
             withdrawn=sum(v.withdrawn is not None for v in verdicts),
             in_use=len(opened.registry.champions(tenant_id)),
         )

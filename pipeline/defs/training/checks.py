@@ -9,10 +9,10 @@ from contracts import Outcome
 from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers
-from pipeline.errors import IntegrityError
+from pipeline.errors import IntegrityError, RegistryError
 from pipeline.tables import read_table
 from pipeline.training.evaluation import honesty
-from pipeline.training.promotion import VerifiedOnce, broken_files
+from pipeline.training.integrity import VerifiedOnce, broken_files
 
 COVERAGE = (0.8, 0.98)
 """Share of days inside the 0.9 interval below and above which it is called dishonest."""
@@ -49,7 +49,11 @@ def artefacts_whole(context: dg.AssetCheckExecutionContext, installation: Instal
             broken.append({"product": product, "fault": str(error)})
             continue
         files += sum(len(member.files) for member in manifest.members)
-        broken += [{"product": product, "fault": fault} for fault in broken_files(manifest, once)]
+        try:
+            faults = broken_files(manifest, once)
+        except RegistryError as error:
+            faults = [f"not known: {error}"]
+        broken += [{"product": product, "fault": fault} for fault in faults]
     return dg.AssetCheckResult(
         passed=not broken, metadata={"files": files, "broken": len(broken), **_named(pd.DataFrame(broken))}
     )

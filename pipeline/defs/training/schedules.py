@@ -1,35 +1,47 @@
-"""The weekly retraining."""
+"""The weekly retraining, in each tenant's own night."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
 
+from contracts import Priority, Tenant
+from pipeline.defs.clock import Chore, asked
 from pipeline.defs.jobs import train_and_forecast
-from pipeline.defs.partitions import TENANTS
+from pipeline.defs.resources import InstallationResource
+from pipeline.installation import Installation
+from pipeline.nights import night_now
+from pipeline.queue import priority_tags
 from pipeline.settings import get_settings
 
-CONFIG = {"ops": {"training_plan": {"config": {"scheduled": True}}}}
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _retraining_night(_opened: Installation, tenant: Tenant, now: dt.datetime) -> dt.date | None:
+    evening, wanted = night_now(tenant, now), get_settings().retrain_weekday
+    return evening if evening is not None and wanted in ("every", WEEKDAYS[evening.weekday()]) else None
+
+
+RETRAINING = Chore(
+    cause="schedule",
+    due=_retraining_night,
+    not_now="it is not their quiet hours of RETRAIN_WEEKDAY",
+    tags=priority_tags(Priority.LOW),
+    run_config={"ops": {"training_plan": {"config": {"scheduled": True}}}},
+)
 
 
 @dg.schedule(
     job=train_and_forecast,
-    cron_schedule=get_settings().retrain_cron,
+    cron_schedule=get_settings().clock_cron,
     execution_timezone="UTC",
-    description="Retrains every tenant once a week: each product with new sales since its last model is due.",
+    description="Retrains each tenant once a week in its quiet hours: each product with new sales is due.",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
-def weekly_retraining(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Retrain every tenant once a week: each product with new sales since its last model is due."""
-    tenants = context.instance.get_dynamic_partitions(TENANTS.name or "")
-    if not tenants:
-        yield dg.SkipReason("no tenant is registered yet; add one with `pipeline tenants add`")
-    day = context.scheduled_execution_time.strftime("%Y-%m-%d %H:%M")
-    for tenant_id in tenants:
-        yield dg.RunRequest(
-            run_key=f"{tenant_id} {day}",
-            partition_key=tenant_id,
-            run_config=CONFIG,
-            tags={"cause": "schedule", "tenant": tenant_id},
-        )
+def weekly_retraining(
+    context: dg.ScheduleEvaluationContext, installation: InstallationResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Retrain each tenant once a week in its quiet hours: each product with new sales since its last model is due."""
+    yield from asked(context, installation.open(), RETRAINING)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,8 @@ SKIP_DAYS = 28
 """First days of a product that train nothing: their lags are still empty."""
 LEAST_LEVEL = 0.1
 """Units a day; the level of a product that has not sold in sight."""
+BOOSTERS = 2
+"""Parsed boosters that a process keeps: a tenant's, and the one before."""
 FORMAT = 2
 """Of the stored files; raised when what the booster is fed with, or what it gives, changes its meaning."""
 
@@ -107,18 +110,26 @@ class LightGBM:
 
     def from_files(self, files: Mapping[str, bytes]) -> FittedLightGBM:
         """Read the booster back from its native text."""
-        import lightgbm
+        import lightgbm  # For its error.
 
         try:
             meta = json.loads(files[META])
             codes, features, made_by = Codes(**meta["codes"]), tuple(meta["features"]), meta.get("format", 1)
             gaps = tuple(meta.get("gaps", RECURSIVE))
-            booster = lightgbm.Booster(model_str=files[BOOSTER].decode())
+            booster = _parsed(files[BOOSTER])
         except (KeyError, ValueError, TypeError, lightgbm.basic.LightGBMError) as error:
             raise FamilyError(f"{self.name} needs {BOOSTER} and {META}; found {sorted(files)}") from error
         if made_by != FORMAT:
             raise FamilyError(f"{META} is of format {made_by}, this code reads {FORMAT}: train again")
         return FittedLightGBM(booster, codes, features, gaps)
+
+
+@lru_cache(maxsize=BOOSTERS)
+def _parsed(text: bytes) -> Any:
+    """The booster of a native text; the same text is parsed once, for all products and purposes of a process."""
+    import lightgbm
+
+    return lightgbm.Booster(model_str=text.decode())
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The stage that speaks with other systems: events out, messages in."""

@@ -1,0 +1,84 @@
+"""The outbox: events for other systems, written in the transaction of what they tell, and sent afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, select, text, update
+
+from contracts import TrainingCompleted, TrainingFailed
+from pipeline.registry.locks import advisory_key
+from pipeline.registry.repository import Repository, columns_of, now
+from pipeline.registry.tables import OutboxEvent
+
+Event = TrainingCompleted | TrainingFailed
+
+
+@dataclass(frozen=True)
+class OutboxRecord:
+    """One event as it lies in the outbox; `body` is the JSON that is sent, `published_at` None while it waits."""
+
+    id: int
+    event_id: str
+    tenant_id: str
+    type: str
+    body: str
+    created_at: datetime
+    published_at: datetime | None
+
+
+_COLUMNS = columns_of(OutboxEvent, OutboxRecord.__dataclass_fields__)
+
+
+class Outbox(Repository):
+    """The table `outbox`."""
+
+    def unpublished(self, limit: int, but: Collection[str] = ()) -> list[OutboxRecord]:
+        """Return events that wait, the first written first, but those of some tenants."""
+        query = select(*_COLUMNS).where(OutboxEvent.published_at.is_(None), OutboxEvent.tenant_id.not_in(but))
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(OutboxEvent.id).limit(limit))
+            return [OutboxRecord(**row._asdict()) for row in rows]
+
+    def waiting_events(self) -> int:
+        """Return how many events wait."""
+        query = select(func.count()).select_from(OutboxEvent).where(OutboxEvent.published_at.is_(None))
+        with self._reading() as connection:
+            return connection.scalar(query) or 0
+
+    def mark_published(self, ids: Collection[int]) -> None:
+        """Record that events have arrived where they were sent."""
+        with self._writing() as connection:
+            connection.execute(update(OutboxEvent).where(OutboxEvent.id.in_(ids)).values(published_at=now()))
+
+    def events(self, tenant_id: str | None = None, *, waiting: bool = False, limit: int = 50) -> list[OutboxRecord]:
+        """Return the last events, the last first: of one tenant or, for whoever runs the installation, of all."""
+        query = select(*_COLUMNS)
+        if tenant_id is not None:
+            query = query.where(OutboxEvent.tenant_id == tenant_id)
+        if waiting:
+            query = query.where(OutboxEvent.published_at.is_(None))
+        with self._reading() as connection:
+            rows = connection.execute(query.order_by(OutboxEvent.id.desc()).limit(limit))
+            return [OutboxRecord(**row._asdict()) for row in rows]
+
+
+def write_event(connection: Connection, event: Event) -> None:
+    """Write an event within the transaction that does what it tells; both are there, or neither.
+
+    A tenant's events get their ids one transaction after the other: a later id is never to be seen before an earlier
+    one. SQLite has one writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        key = {"key": advisory_key(f"outbox {event.tenant_id}")}
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), key)
+    values = {
+        "event_id": event.event_id,
+        "tenant_id": event.tenant_id,
+        "type": event.event_type,
+        "body": event.model_dump_json(),
+        "created_at": event.timestamp,
+    }
+    connection.execute(insert(OutboxEvent).values(**values))

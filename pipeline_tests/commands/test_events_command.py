@@ -1,0 +1,79 @@
+"""`pipeline events`: what is told, what waits, and messages by file."""
+
+from __future__ import annotations
+
+import json
+
+from contracts import Outcome
+from pipeline_tests.commands.conftest import Terminal
+from pipeline_tests.registry.builders import ledger_row, start
+
+TRIGGER = {"event_type": "training_trigger", "tenant_id": "bakery", "products": "all"}
+
+
+def tell(fresh: Terminal) -> None:
+    """Let a product of two tenants fail."""
+    with fresh.world.entered() as installation:
+        for tenant_id in ("bakery", "cafe"):
+            job_id = start(installation.registry, tenant_id)
+            failed = ledger_row(job_id, "tart", tenant_id, outcome=Outcome.FAILED, version=None, reason="no flour")
+            installation.registry.record(failed, "Tarte")
+
+
+def test_events_are_listed_and_relayed(fresh: Terminal):
+    """A list says what waits; after the relay the line is in the file, and nothing waits."""
+    assert "no event yet" in fresh("events", "list").out
+    tell(fresh)
+    listed = fresh("events", "list", "--waiting")
+    assert listed.out.count("training_failed") == 2
+    assert "Tarte: no flour" in " ".join(listed.out.split())
+    rows = json.loads(fresh("events", "list", "--tenant", "cafe", "--json").out)
+    assert [(row["tenant_id"], row["body"]["product_id"], row["published_at"]) for row in rows] == [
+        ("cafe", "tart", None)
+    ]
+    relayed = fresh("events", "relay")
+    assert (relayed.status, relayed.out) == (0, f"2 events sent, 0 waiting ({fresh.world.home.events})\n")
+    (path,) = fresh.world.home.events.iterdir()
+    assert [json.loads(line)["tenant_id"] for line in path.read_text().splitlines()] == ["bakery", "cafe"]
+    assert "no event waits" in fresh("events", "list", "--waiting").out
+
+
+def test_a_relay_that_cannot_send_fails(fresh: Terminal):
+    """Exit status 1, with the reason, and no password."""
+    tell(fresh)
+    answer = fresh("events", "relay", RABBITMQ_URL="amqp://ana:s3cret@127.0.0.1:1/")
+    assert answer.status == 1
+    assert "0 events sent, 2 waiting: RabbitMQ at amqp://127.0.0.1:1/ cannot be reached" in answer.out
+    assert "s3cret" not in answer.out + answer.err
+
+
+def test_messages_of_a_file_are_taken_in(fresh: Terminal):
+    """One object over several lines, or one a line; a repeat is dropped; the inbox lists them as waiting."""
+    assert "no message yet" in fresh("events", "inbox").out
+    place = fresh.world.root / "trigger.json"
+    fresh.world.root.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(TRIGGER, indent=2))
+    for taken in (1, 0):
+        answer = fresh("events", "send", str(place))
+        assert answer.out == f"{taken} messages taken in, {1 - taken} were there already\n"
+    place.write_text("\n".join(json.dumps({**TRIGGER, "event_id": str(n)}) for n in range(3)) + "\n\n")
+    assert fresh("events", "send", str(place)).out == "3 messages taken in, 0 were there already\n"
+    assert "bakery/training_trigger/2" in fresh("events", "inbox", "--waiting").out.replace("\n", "")
+    rows = json.loads(fresh("events", "inbox", "--json").out)
+    assert [(row["body"]["products"], row["handled_at"], row["outcome"]) for row in rows] == [("all", None, None)] * 4
+
+
+def test_a_file_that_cannot_be_used_changes_nothing(fresh: Terminal):
+    """The fault is named with file and line, and not one of its messages is taken in."""
+    fresh.world.root.mkdir(parents=True, exist_ok=True)
+    place = fresh.world.root / "messages.json"
+    place.write_text(json.dumps(TRIGGER) + "\n" + json.dumps({**TRIGGER, "priority": "now"}))
+    answer = fresh("events", "send", str(place))
+    assert answer.status == 1
+    said = " ".join(answer.err.split())
+    assert "MessageError" in said
+    assert "line 2: priority" in said
+    assert "no message yet" in fresh("events", "inbox").out
+    place.unlink()
+    gone = fresh("events", "send", str(place))
+    assert (gone.status, "cannot be read" in " ".join(gone.err.split())) == (1, True)

@@ -1,0 +1,23 @@
+"""What every test begins with: a process in which nobody has configured logging yet."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import pytest
+
+from pipeline import logs
+
+
+@pytest.fixture(autouse=True)
+def _nothing_logged_yet() -> None:
+    """Undo what a command or a run, in this process by an earlier test, has configured for all loggers and bound."""
+    root = logging.getLogger()
+    for handler in [one for one in root.handlers if one.name == logs.HANDLER]:
+        root.removeHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger(logs.OURS).setLevel(logging.NOTSET)
+    logging.captureWarnings(False)
+    sys.excepthook = sys.__excepthook__
+    logs._context.set({})

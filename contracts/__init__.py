@@ -4,6 +4,8 @@ from contracts.anomalies import AnomalyModel, AnomalySettings, AnomalyTrial
 from contracts.base import SCHEMA_VERSION, Contract
 from contracts.datasets import DatasetMetadata
 from contracts.events import (
+    AlertEnded,
+    AlertRaised,
     CreatedModel,
     Message,
     SalesImported,
@@ -68,6 +70,8 @@ from contracts.tenants import (
 __all__ = [
     "SCHEMA_VERSION",
     "AdvancedTrainingRequest",
+    "AlertEnded",
+    "AlertRaised",
     "AnomalyModel",
     "AnomalySettings",
     "AnomalyTrial",

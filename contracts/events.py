@@ -82,6 +82,33 @@ class TrainingFailed(Contract):
     timestamp: UtcDatetime = Field(description="When the event was written.")
 
 
+class _Alert(Contract):
+    """Base of what is told of an alert."""
+
+    event_id: EventId
+    alert_id: Count = Field(description="Number of the alert, as `pipeline alerts list` shows it.")
+    kind: str = Field(description="What is wrong, such as `run_failed`.")
+    tenant_id: TenantId | None = Field(description="Whose; None: it concerns the whole installation.")
+    subject: str = Field(description="What it is about, such as the job that failed.")
+    severity: Severity
+    message: str
+    timestamp: UtcDatetime = Field(description="When the event was written.")
+
+
+class AlertRaised(_Alert):
+    """Something needs a person; told once, however often it happens until it has ended."""
+
+    event_type: Literal["alert_raised"] = "alert_raised"
+    recommended_action: str
+
+
+class AlertEnded(_Alert):
+    """What an alert was about is well again, or a person has closed it."""
+
+    event_type: Literal["alert_ended"] = "alert_ended"
+    outcome: str = Field(description="What ended it.")
+
+
 class Message(Contract):
     """Base of what other systems tell; `tenant` is read as `tenant_id`."""
 

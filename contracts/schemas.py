@@ -25,6 +25,8 @@ PUBLISHED: tuple[type[Contract], ...] = (
     contracts.AnomalyModel,
     contracts.TrainingCompleted,
     contracts.TrainingFailed,
+    contracts.AlertRaised,
+    contracts.AlertEnded,
     contracts.TrainingTrigger,
     contracts.SalesImported,
     contracts.TrainingRequest,

@@ -9,7 +9,7 @@ import warnings
 import typer
 
 from pipeline import __version__
-from pipeline.commands import backtest, breakers, dev, events, forecast, jobs, models, registry, run, tenants
+from pipeline.commands import alerts, backtest, breakers, dev, events, forecast, jobs, models, registry, run, tenants
 from pipeline.commands.shared import aside
 from pipeline.errors import PipelineError
 
@@ -33,6 +33,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(forecast.app, name="forecast")
 app.add_typer(registry.app, name="registry")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(breakers.app, name="breakers")
 app.add_typer(events.app, name="events")
 

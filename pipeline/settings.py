@@ -63,7 +63,9 @@ class Settings(BaseSettings):
     events_interval_seconds: int = Field(
         30, ge=5, description="Seconds between looks for events to send and messages to take in."
     )
-    events_kept_days: int = Field(30, ge=1, description="Days that sent events and handled messages are kept.")
+    events_kept_days: int = Field(
+        30, ge=1, description="Days that sent events, handled messages and ended alerts are kept."
+    )
 
     model_storage_path: str | None = Field(None, description="Artefact store; PIPELINE_HOME/models when unset.")
     model_storage_own: bool = Field(

@@ -80,6 +80,10 @@ CREATED = st.builds(
     mae=st.none() | AMOUNT, rmse=st.none() | AMOUNT, r2_score=st.none() | st.floats(-9, 1),
 )  # fmt: skip
 TOLD = {"event_id": st.just("ab" * 16), "tenant_id": TENANT, "job_id": TEXT, "timestamp": MOMENT}
+OF_ALERT = {
+    "event_id": st.just("ab" * 16), "alert_id": COUNT, "kind": TEXT, "tenant_id": st.none() | TENANT, "subject": TEXT,
+    "severity": st.sampled_from(contracts.Severity), "message": TEXT, "timestamp": MOMENT,
+}  # fmt: skip
 ASKED = {"tenant_id": TENANT, "event_id": st.none() | NAME, "timestamp": st.none() | MOMENT}
 PRODUCT = {"tenant_id": TENANT, "product_id": NAME}
 FINGERPRINTED = {**PRODUCT, "data_days": COUNT, "data_fingerprint": HASH}
@@ -194,6 +198,8 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
         TrainingFailed, **TOLD, product_id=st.none() | NAME, product_name=st.none() | TEXT, error_type=TEXT,
         error_message=TEXT, recommended_action=TEXT, severity=st.sampled_from(contracts.Severity),
     ),
+    contracts.AlertRaised: st.builds(contracts.AlertRaised, **OF_ALERT, recommended_action=TEXT),
+    contracts.AlertEnded: st.builds(contracts.AlertEnded, **OF_ALERT, outcome=TEXT),
     TrainingTrigger: st.builds(
         TrainingTrigger, **ASKED, products=st.just("all") | st.lists(NAME, min_size=1, max_size=3).map(tuple),
         priority=st.sampled_from(contracts.Priority),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ import dagster as dg
 from filelock import FileLock
 from sqlalchemy.exc import DBAPIError
 
-from pipeline import errors
-from pipeline.errors import ConfigurationError, PipelineError, StorageError
+from pipeline.defs.ends import failed_checks, faults
+from pipeline.errors import ConfigurationError, StorageError
 from pipeline.installation import Installation
 from pipeline.logs import bound
 from pipeline.queue import number_of
@@ -25,8 +25,6 @@ from pipeline.tenants import tenant_ids
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 PARTITIONS = "tenants"
-OURS = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, PipelineError)}
-"""Names of the errors whose text says what was wrong; what they were raised from says less."""
 HOST_TAG, PROCESS_TAG = "pipeline/host", "pipeline/process"
 
 
@@ -107,7 +105,7 @@ def run_job(
             )
         )
     events = result.all_events
-    return RunResult(result.run_id, result.success, tuple(_errors(events)), tuple(_failed_checks(events)))
+    return RunResult(result.run_id, result.success, tuple(map(str, faults(events))), tuple(failed_checks(events)))
 
 
 def queued_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
@@ -146,37 +144,3 @@ def close_dead_runs(instance: dg.DagsterInstance, tenant_id: str) -> None:
     for run in instance.get_runs(started):
         if not Path(f"/proc/{run.tags.get(PROCESS_TAG, '')}").exists():
             instance.report_run_failed(run, "its process was killed; what it had finished is kept")
-
-
-def _errors(events: Sequence[dg.DagsterEvent]) -> list[str]:
-    found = []
-    for event in events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None and error.cls_name not in OURS:
-                error = error.cause
-            # A check that blocked the run tells its findings itself.
-            if error is not None and error.cls_name != "DagsterAssetCheckFailedError":
-                found.append(f"{event.step_key}: {_said(error.message)}")
-    return found
-
-
-def _failed_checks(events: Sequence[dg.DagsterEvent]) -> list[str]:
-    checks = [
-        event.asset_check_evaluation_data
-        for event in events
-        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    ]
-    return [
-        f"{check.asset_key.to_user_string()}: {check.check_name}{' (blocking)' if check.blocking else ''}: "
-        f"{check.description}"
-        for check in checks
-        if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
-    ]
-
-
-def _said(message: str) -> str:
-    """An error's text without the module of its class, which says nothing to those who read it."""
-    where, colon, text = message.strip().partition(": ")
-    name = where.rpartition(".")[2]
-    return f"{name}: {text}" if colon and where.replace(".", "").replace("_", "").isalnum() else message.strip()

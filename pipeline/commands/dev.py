@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.commands.sampling import add_sample
 from pipeline.commands.shared import only_lines, prepared
 
 WORKSPACE = Path(__file__).parent.parent.parent / "workspace.yaml"
@@ -18,13 +19,22 @@ WORKSPACE = Path(__file__).parent.parent.parent / "workspace.yaml"
 def dev(
     port: Annotated[int, typer.Option(help="Port of the UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address that the UI listens on.")] = "127.0.0.1",
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Where there is no tenant yet, add the sample ones.")
+    ] = False,
 ) -> None:
     """Open the Dagster UI on this installation, with schedules and sensors running. Ctrl-C ends it.
+
+    It needs nobody: tenants are trained as their sales come in, and forecast for every day.
 
     Example: pipeline dev --port 3001
     """
     installation = prepared()
     from pipeline.commands.dagster_runs import register_tenants
+    from pipeline.tenants import tenant_ids
+
+    if sample and not tenant_ids(installation.home):
+        add_sample(installation)
 
     known = register_tenants(installation)
     typer.echo(f"{len(known)} tenants in {installation.home.root}; the UI will be at http://{host}:{port}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -11,8 +10,9 @@ import typer
 
 from contracts import Tenant, TrainingRequest
 from pipeline.commands import outcome
-from pipeline.commands.shared import AsJson, DateFormat, Tags, aside, only_lines, prepared
-from pipeline.errors import ConfigurationError, StorageError
+from pipeline.commands.sampling import add_sample
+from pipeline.commands.shared import AsJson, DateFormat, Tags, only_lines, prepared
+from pipeline.errors import ConfigurationError
 from pipeline.installation import Installation
 from pipeline.requests import accepted
 from pipeline.tags import parsed_tags
@@ -123,7 +123,7 @@ def _saved(installation: Installation, tenant: Tenant) -> Tenant:
 
 def _known_tenants(installation: Installation, tenant_id: str | None) -> tuple[list[str], dict[str, outcome.RunResult]]:
     """The tenants to run, and those whose files are broken; without any, the sample tenants are written first."""
-    from pipeline.tenants import list_tenants, save_tenant
+    from pipeline.tenants import list_tenants
 
     if tenant_id is not None:
         return [installation.tenant(tenant_id).id], {}
@@ -131,16 +131,7 @@ def _known_tenants(installation: Installation, tenant_id: str | None) -> tuple[l
     if usable or broken:
         failed = {name: outcome.RunResult("", False, (f"TenantError: {error}",)) for name, error in broken.items()}
         return [tenant.id for tenant in usable], failed
-    from pipeline.sample import write_sample
-
-    aside("No tenant yet: writing the sample tenants.", level=logging.INFO)
-    try:
-        sample = write_sample(installation.home.sample)
-    except OSError as error:
-        raise StorageError(f"the sample could not be written to {installation.home.sample}: {error}") from error
-    for tenant in sample.tenants:
-        save_tenant(installation.home, tenant)
-    return [tenant.id for tenant in sample.tenants], {}
+    return add_sample(installation), {}
 
 
 def _plan(tenants: list[str], products: list[str] | None) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from pipeline import logs
+from pipeline.defs.ends import tenant_of
 from pipeline.installation import Installation
 from pipeline.settings import get_settings
 
@@ -40,9 +41,8 @@ def fields_of(run: dg.DagsterRun | None) -> dict[str, str | None]:
     """Return what the log lines of a run bear; of no run nothing."""
     if run is None:
         return {}
-    tenant = run.tags.get("tenant") or run.tags.get("dagster/partition", "").partition("/")[0]
     cause = run.tags.get(logs.CORRELATION_TAG, run.run_id)
-    return {"run": run.run_id, "tenant": tenant or None, "correlation": cause}
+    return {"run": run.run_id, "tenant": tenant_of(run) or None, "correlation": cause}
 
 
 @dg.definitions

@@ -9,7 +9,12 @@ from pipeline.errors import RefusedEventError
 from pipeline.events.rabbitmq import EXCHANGE, Broker, said
 from pipeline.registry.outbox import OutboxRecord
 
-ROUTING_KEYS = {"training_completed": "training.completed", "training_failed": "training.failed"}
+ROUTING_KEYS = {
+    "training_completed": "training.completed",
+    "training_failed": "training.failed",
+    "alert_raised": "alert.raised",
+    "alert_ended": "alert.ended",
+}
 APPLICATION = "demand-forecast-pipeline"
 PRECONDITION_FAILED = 406
 """The broker's answer to a message that is larger than it takes, among others."""

@@ -37,6 +37,7 @@ RULES: dict[str, Advice] = {
     "OSError": Advice(Severity.HIGH, "Make room on the disk, or give the process its rights there; run it again."),
     "IntegrityError": Advice(Severity.HIGH, "`pipeline models verify` names what is broken; train that product again."),
     "RegistryError": Advice(Severity.HIGH, "See that the registry's database is up and has room; run it again."),
+    "Failure": Advice(Severity.MEDIUM, "Mend what the message names, then run it again."),
     "Exception": Advice(Severity.HIGH, "Report it with the training's log: this was not foreseen."),
 }
 """By the name of the error, else of the nearest error that it is a kind of."""

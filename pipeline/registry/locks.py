@@ -33,6 +33,12 @@ def advisory_key(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
+def one_at_a_time(connection: Connection, name: str) -> None:
+    """Keep others that ask for the same name out until the transaction ends; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": advisory_key(name)})
+
+
 class Held(Protocol):
     """A lock while it is held."""
 

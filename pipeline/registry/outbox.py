@@ -6,19 +6,22 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, func, insert, select, update
 
-from contracts import TrainingCompleted, TrainingFailed
-from pipeline.registry.locks import advisory_key
+from contracts import AlertEnded, AlertRaised, TrainingCompleted, TrainingFailed
+from pipeline.registry.locks import one_at_a_time
 from pipeline.registry.repository import Repository, columns_of, now
 from pipeline.registry.tables import OutboxEvent
 
-Event = TrainingCompleted | TrainingFailed
+Event = TrainingCompleted | TrainingFailed | AlertRaised | AlertEnded
 
 
 @dataclass(frozen=True)
 class OutboxRecord:
-    """One event as it lies in the outbox; `body` is the JSON that is sent, `published_at` None while it waits."""
+    """One event as it lies in the outbox; `body` is the JSON that is sent, `published_at` None while it waits.
+
+    `tenant_id` is empty where it concerns the whole installation.
+    """
 
     id: int
     event_id: str
@@ -69,14 +72,13 @@ def write_event(connection: Connection, event: Event) -> None:
     """Write an event within the transaction that does what it tells; both are there, or neither.
 
     A tenant's events get their ids one transaction after the other: a later id is never to be seen before an earlier
-    one. SQLite has one writer anyway.
+    one.
     """
-    if connection.dialect.name == "postgresql":
-        key = {"key": advisory_key(f"outbox {event.tenant_id}")}
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), key)
+    tenant_id = event.tenant_id or ""
+    one_at_a_time(connection, f"outbox {tenant_id}")
     values = {
         "event_id": event.event_id,
-        "tenant_id": event.tenant_id,
+        "tenant_id": tenant_id,
         "type": event.event_type,
         "body": event.model_dump_json(),
         "created_at": event.timestamp,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from contracts import JobProgress, Priority
+from contracts import JobProgress, Priority, Severity
 
 
 class JobStatus(StrEnum):
@@ -36,7 +36,7 @@ class Decision(StrEnum):
 
 
 class Action(StrEnum):
-    """What was done to a tenant's models, or to a service's circuit breaker."""
+    """What was done to a tenant's models, to a service's circuit breaker, or to an alert."""
 
     PROMOTE = "promote"
     ROLL_BACK = "roll_back"
@@ -44,6 +44,7 @@ class Action(StrEnum):
     QUARANTINE = "quarantine"
     DELETE = "delete"
     RESET_BREAKER = "reset_breaker"
+    CLOSE_ALERT = "close_alert"
 
 
 @dataclass(frozen=True)
@@ -145,9 +146,9 @@ class LogLine:
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """One entry of the audit: `subject` is a product with its version, a stored object, or a circuit breaker.
+    """One entry of the audit: `subject` is a product with its version, a stored object, a circuit breaker, or an alert.
 
-    `tenant_id` is empty where a service is everybody's.
+    `tenant_id` is empty where it concerns everybody.
     """
 
     id: int
@@ -173,6 +174,27 @@ class BreakerRecord:
     opened_at: dt.datetime | None
     changed_at: dt.datetime
     last_error: str | None
+
+
+@dataclass(frozen=True)
+class AlertRecord:
+    """What needs a person; `ended_at` is None while it does, `times` how often it was seen, the last time at `last_at`.
+
+    `tenant_id` is empty where it concerns the whole installation.
+    """
+
+    id: int
+    kind: str
+    tenant_id: str
+    subject: str
+    severity: Severity
+    message: str
+    action: str
+    times: int
+    raised_at: dt.datetime
+    last_at: dt.datetime
+    ended_at: dt.datetime | None
+    outcome: str | None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Self
 from sqlalchemy import select
 
 from pipeline.home import Home
+from pipeline.registry.alerts import Alerts
 from pipeline.registry.audit import Audit
 from pipeline.registry.breakers import Breakers
 from pipeline.registry.database import check_schema, is_empty, open_engine, upgrade
@@ -27,9 +28,9 @@ from pipeline.settings import Settings
 
 
 class Registry(
-    Jobs, Experiments, Logs, Plans, Models, Promotions, TenantModels, Audit, Retention, Breakers, Outbox, Inbox
+    Jobs, Experiments, Logs, Plans, Models, Promotions, TenantModels, Audit, Retention, Breakers, Outbox, Inbox, Alerts
 ):
-    """The truth about jobs, plans, models, promotions, events, and who did what. Safe to share between threads.
+    """The truth about jobs, plans, models, promotions, events, alerts, and who did what. Safe to share between threads.
 
     Whatever reads a tenant's things takes the tenant's id, so that none can read another's; a running job is
     followed and finished by its id, which its own run alone knows.

@@ -14,6 +14,7 @@ from pipeline.registry.audit import write_audit
 from pipeline.registry.records import Action, JobStatus
 from pipeline.registry.repository import AnyRow, Repository
 from pipeline.registry.tables import (
+    Alert,
     Artefact,
     InboxMessage,
     OutboxEvent,
@@ -30,7 +31,11 @@ from pipeline.registry.tables import (
 COMPLETED_JOB_DAYS = 90
 OTHER_JOB_DAYS = 30
 LOG_DAYS = 7
-_DONE = ((OutboxEvent, OutboxEvent.published_at), (InboxMessage, InboxMessage.handled_at))
+_DONE = (
+    (OutboxEvent, OutboxEvent.published_at),
+    (InboxMessage, InboxMessage.handled_at),
+    (Alert, Alert.ended_at),
+)
 AT_ONCE = 500
 """Ids in one statement: databases limit how many values one may have."""
 
@@ -147,7 +152,7 @@ class Retention(Repository):
             )
 
     def delete_events(self, before: datetime) -> int:
-        """Delete events that were sent, and messages that were handled, before a moment; return how many."""
+        """Delete events that were sent, messages handled and alerts ended before a moment; return how many."""
         with self._writing() as connection:
             return sum(connection.execute(delete(table).where(done < before)).rowcount for table, done in _DONE)
 

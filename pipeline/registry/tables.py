@@ -311,3 +311,29 @@ class CircuitBreaker(Base):
     opened_at: Mapped[dt.datetime | None]
     changed_at: Mapped[dt.datetime]
     last_error: Mapped[str | None] = mapped_column(ReadableText)
+
+
+class Alert(Base):
+    """What needs a person, from when it is first seen until it is well again; `times` it was seen meanwhile.
+
+    One of a kind, tenant and subject is open at a time. `tenant_id` is empty where it concerns the whole installation.
+    """
+
+    __tablename__ = "alerts"
+    __table_args__ = (
+        UniqueConstraint("kind", "tenant_id", "subject", "raised_at"),
+        Index(None, "ended_at", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    tenant_id: Mapped[str] = mapped_column(String(63))
+    subject: Mapped[str] = mapped_column(String(200))
+    severity: Mapped[str] = mapped_column(String(10))
+    message: Mapped[str] = mapped_column(ReadableText)
+    action: Mapped[str] = mapped_column(ReadableText)
+    times: Mapped[int]
+    raised_at: Mapped[dt.datetime]
+    last_at: Mapped[dt.datetime]
+    ended_at: Mapped[dt.datetime | None]
+    outcome: Mapped[str | None] = mapped_column(ReadableText)

@@ -28,6 +28,8 @@ LEAVES = [path for path, command in ALL.items() if not hasattr(command, "command
 def test_the_commands_are_those_that_people_know():
     """No command disappears or changes its name by accident."""
     assert {" ".join(path) for path in LEAVES} == {
+        "alerts close",
+        "alerts list",
         "backtest",
         "breakers list",
         "breakers reset",

@@ -7,7 +7,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import text
@@ -15,9 +15,11 @@ from sqlalchemy import text
 from contracts import Metrics, Outcome, Severity
 from pipeline import errors
 from pipeline.errors import RegistryError
+from pipeline.events.rabbitmq_sink import ROUTING_KEYS
 from pipeline.registry import Registry, open_registry
 from pipeline.registry.failures import RULES, advice_on
 from pipeline.registry.inbox import Incoming
+from pipeline.registry.outbox import Event
 from pipeline.settings import Settings
 from pipeline_tests.registry.builders import ledger_row, manifest, register, start
 
@@ -284,3 +286,10 @@ def test_of_many_claims_one_counts(registry: Registry) -> None:
     with ThreadPoolExecutor(8) as pool:
         claims = list(pool.map(lambda _: registry.claim_request(message.id, dt.timedelta(minutes=5)), range(8)))
     assert sorted(claims) == [False] * 7 + [True]
+
+
+def test_every_event_has_its_way() -> None:
+    """Each kind of event that can be written has a routing key of its own at the broker."""
+    kinds = {get_args(kind.model_fields["event_type"].annotation)[0] for kind in get_args(Event)}
+    assert kinds == set(ROUTING_KEYS)
+    assert len(set(ROUTING_KEYS.values())) == len(kinds)

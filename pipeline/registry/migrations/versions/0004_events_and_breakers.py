@@ -1,4 +1,4 @@
-"""Events that go out, messages that come in, and the shared state of circuit breakers."""
+"""Events that go out, messages that come in, alerts, and the shared state of circuit breakers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ depends_on = None
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 MOMENT = sa.DateTime(timezone=True)
+ONE_A_MOMENT = "uq_alerts_kind_tenant_id_subject_raised_at"
 LAST_WORD = "ix_training_ledger_tenant_id_product_key_id"
 
 
@@ -55,11 +56,31 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("name", name="pk_circuit_breakers"),
     )
+    op.create_table(
+        "alerts",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("kind", sa.String(40), nullable=False),
+        sa.Column("tenant_id", sa.String(63), nullable=False),
+        sa.Column("subject", sa.String(200), nullable=False),
+        sa.Column("severity", sa.String(10), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("raised_at", MOMENT, nullable=False),
+        sa.Column("last_at", MOMENT, nullable=False),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name="pk_alerts"),
+        sa.UniqueConstraint(
+            "kind", "tenant_id", "subject", "raised_at", name="uq_alerts_kind_tenant_id_subject_raised_at"
+        ),
+    )
+    op.create_index("ix_alerts_ended_at_id", "alerts", ["ended_at", "id"])
     op.create_index(LAST_WORD, "training_ledger", ["tenant_id", "product_key", "id"])
 
 
 def downgrade() -> None:
     """Drop what was added."""
     op.drop_index(LAST_WORD, "training_ledger")
-    for table in ("circuit_breakers", "inbox", "outbox"):
+    for table in ("alerts", "circuit_breakers", "inbox", "outbox"):
         op.drop_table(table)

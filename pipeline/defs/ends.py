@@ -1,0 +1,67 @@
+"""How runs ended: whose they were, what failed in them, and which checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from pipeline import errors
+from pipeline.errors import PipelineError
+
+OURS = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, PipelineError)}
+"""Names of the errors whose text says what was wrong; what they were raised from says less."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a step failed: our own error, else the root of it; `kind` is the error's name."""
+
+    step: str
+    kind: str
+    message: str
+
+    def __str__(self) -> str:
+        """A line for people."""
+        return f"{self.step}: {self.message}"
+
+
+def tenant_of(run: dg.DagsterRun) -> str:
+    """Return whose run it is; empty where it is nobody's, as the purge of Dagster's history."""
+    return run.tags.get("tenant") or run.tags.get("dagster/partition", "").partition("/")[0]
+
+
+def faults(events: Sequence[dg.DagsterEvent]) -> list[Fault]:
+    """Return what failed, step by step; a check that blocked the run tells its findings itself."""
+    found = []
+    for event in events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None and error.cls_name not in OURS:
+                error = error.cause
+            if error is not None and error.cls_name != "DagsterAssetCheckFailedError":
+                found.append(Fault(event.step_key or "", error.cls_name or "Exception", _said(error.message)))
+    return found
+
+
+def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[str]:
+    """Return what the asset checks of severity error found."""
+    checks = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    return [
+        f"{check.asset_key.to_user_string()}: {check.check_name}{' (blocking)' if check.blocking else ''}: "
+        f"{check.description}"
+        for check in checks
+        if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR
+    ]
+
+
+def _said(message: str) -> str:
+    """An error's text without the module of its class, which says nothing to those who read it."""
+    where, colon, text = message.strip().partition(": ")
+    name = where.rpartition(".")[2]
+    return f"{name}: {text}" if colon and where.replace(".", "").replace("_", "").isalnum() else message.strip()

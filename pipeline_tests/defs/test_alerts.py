@@ -1,0 +1,100 @@
+"""The sensor `failed_runs`: a run that fails raises an alert, the next that succeeds ends it."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from contracts import Severity
+from pipeline.defs.resources import InstallationResource
+from pipeline.registry.records import AlertRecord
+from pipeline_tests.defs import tills
+from pipeline_tests.defs.world import TWIN, World, definitions
+
+
+def look(world: World, cursor: str | None = None) -> tuple[str, str]:
+    """Let the sensor look once; return why it asks for no run, and its cursor."""
+    sensor = definitions().resolve_sensor_def("failed_runs")
+    with world.instance() as instance:
+        context = dg.build_sensor_context(
+            instance=instance, resources={"installation": InstallationResource()}, cursor=cursor
+        )
+        found = sensor(context)
+    assert isinstance(found, dg.SkipReason)
+    return found.skip_message or "", context.cursor or ""
+
+
+def alerts(world: World) -> list[AlertRecord]:
+    """The open alerts."""
+    with world.entered() as installation:
+        return installation.registry.alerts()
+
+
+@pytest.fixture
+def broken(copy: World) -> World:
+    """A world whose twin's sales file is gone, and whose run has failed for it."""
+    place = copy.root / "exports" / "twin.csv"
+    copy.add(TWIN, place)
+    place.unlink(missing_ok=True)
+    assert not copy.run(TWIN).success
+    return copy
+
+
+def test_a_failed_run_raises_one_alert(broken: World) -> None:
+    """It names job, tenant, cause and what helps; another look, with its cursor or without, raises nothing more."""
+    told, cursor = look(broken)
+    assert "an alert was raised: train_and_forecast of twin failed" in told
+    (alert,) = alerts(broken)
+    assert (alert.kind, alert.tenant_id, alert.subject) == ("run_failed", TWIN, "train_and_forecast")
+    assert (alert.severity, alert.times) == (Severity.MEDIUM, 1)
+    assert "sales: SourceNotFoundError: " in alert.message
+    assert str(broken.root / "exports" / "twin.csv") in alert.message
+    assert alert.action == "Mend the sales or covariates file that the message names."
+    for again in (cursor, None):
+        assert look(broken, again)[0] == "no run has failed since; open alerts: 1, see `pipeline alerts list`"
+    assert [alert.times for alert in alerts(broken)] == [1]
+
+
+def test_a_second_failure_counts(broken: World) -> None:
+    """The same run failing twice more is the same alert, seen three times."""
+    _, cursor = look(broken)
+    for _ in range(2):
+        broken.run(TWIN)
+    look(broken, cursor)
+    assert [alert.times for alert in alerts(broken)] == [3]
+
+
+def test_the_next_success_ends_it(broken: World) -> None:
+    """Another job's success does not; that of the same job does."""
+    _, cursor = look(broken)
+    tills.write(tills.steady("Bun", days=40), broken.root / "exports" / "twin.csv")
+    assert broken.run(TWIN, "check_data").success
+    assert look(broken, cursor)[0].startswith("no run has failed since; open alerts: 1")
+    assert broken.run(TWIN).success
+    told, _ = look(broken, cursor)
+    assert told == "an alert has ended: train_and_forecast of twin succeeded"
+    assert alerts(broken) == []
+
+
+def test_what_ended_while_nobody_looked_is_found(broken: World) -> None:
+    """A first look finds a failure that was mended since, and says both; nothing stays open."""
+    tills.write(tills.steady("Bun", days=40), broken.root / "exports" / "twin.csv")
+    assert broken.run(TWIN).success
+    told, _ = look(broken)
+    assert told == (
+        "an alert was raised: train_and_forecast of twin failed; an alert has ended: train_and_forecast of twin "
+        "succeeded"
+    )
+    assert alerts(broken) == []
+
+
+def test_a_killed_run_raises_an_alert(copy: World) -> None:
+    """A run that ends without a failed step, as when its process is killed, is told in the words of its end."""
+    with copy.instance() as instance:
+        run = instance.create_run_for_job(definitions().resolve_job_def("care_for_storage"))
+        instance.report_run_failed(run, "its process was killed")
+    look(copy)
+    (alert,) = alerts(copy)
+    assert (alert.tenant_id, alert.subject) == ("", "care_for_storage")
+    assert "its process was killed" in alert.message
+    assert alert.action == "Run it again: what was finished is kept, the rest is done then."

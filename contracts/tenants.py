@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from contracts.base import Contract, TenantId
 
@@ -159,7 +159,37 @@ class ClosingDays(Contract):
 
     weekdays: tuple[Weekday, ...] = ()
     dates: tuple[dt.date, ...] = ()
-    public_holidays: bool = Field(False, description="True: closed on every public holiday of its region.")
+    public_holidays: bool = Field(False, description="True: closed on all of its country, region and town.")
+
+
+class LocalHoliday(Contract):
+    """A holiday of the town: on one day, on the same day each year, or so many days from Easter Sunday."""
+
+    name: str = Field(min_length=1, max_length=100)
+    date: dt.date | None = Field(None, description="On this day alone.")
+    yearly: str | None = Field(
+        None, pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$", description="Month and day, such as 05-15."
+    )
+    easter: int | None = Field(
+        None, ge=-100, le=100, description="Days from the Easter Sunday of the western churches; 50: Whit Monday."
+    )
+
+    @field_validator("yearly")
+    @classmethod
+    def _a_day(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                dt.date.fromisoformat(f"2024-{value}")
+            except ValueError as error:
+                raise ValueError(f"{value!r} is no day of any year; give month and day, such as 05-15") from error
+        return value
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Self:
+        given = [name for name in ("date", "yearly", "easter") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"{self.name!r} needs one of date, yearly and easter; it has {', '.join(given) or 'none'}")
+        return self
 
 
 class QuietHours(Contract):
@@ -181,6 +211,7 @@ class Tenant(Contract):
     covariates: CovariateSource | None = None
     signals: tuple[SignalSource, ...] = ()
     closing: ClosingDays = ClosingDays()
+    local_holidays: tuple[LocalHoliday, ...] = Field((), description="Of the town, beside the country's and region's.")
     quiet_hours: QuietHours = QuietHours()
 
     @model_validator(mode="after")

@@ -154,6 +154,12 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
         timezone=st.sampled_from(["Europe/Madrid", "UTC"]), source=SOURCES,
         covariates=st.none() | st.builds(contracts.CovariateSource, path=NAME),
         closing=st.builds(contracts.ClosingDays, dates=st.lists(DAY, max_size=2).map(tuple)),
+        local_holidays=st.lists(
+            st.builds(contracts.LocalHoliday, name=NAME, date=DAY)
+            | st.builds(contracts.LocalHoliday, name=NAME, yearly=DAY.map(lambda day: f"{day:%m-%d}"))
+            | st.builds(contracts.LocalHoliday, name=NAME, easter=st.integers(-100, 100)),
+            max_size=2,
+        ).map(tuple),
     ),
     Product: st.builds(
         Product, **PRODUCT, first_date=DAY, last_date=DAY, data_days=COUNT, zero_share=SHARE, mean_quantity=AMOUNT

@@ -9,7 +9,7 @@ import pandas as pd
 
 from contracts import Tenant
 from pipeline.sources.covariates import read_covariates
-from pipeline.sources.holidays import public_holidays
+from pipeline.sources.holidays import local_holidays, public_holidays
 from pipeline.sources.values import none_for_missing
 
 __all__ = ["NAMES_SEPARATOR", "build_calendar", "public_holidays", "read_covariates"]
@@ -21,9 +21,9 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 def build_calendar(tenant: Tenant, daily: pd.DataFrame, origin: dt.date, horizon_days: int) -> pd.DataFrame:
     """Return one row a date from the first sale to `horizon_days` after the origin, and one a product's date.
 
-    Columns: date, product_id (None: the row is shared by all products), holiday (names joined by `; `,
-    None if there is none), closed (for certain, by the tenant's closing days), then one float column a
-    covariate, NaN where no value is known. Products have rows where covariates are given by product.
+    Columns: date, product_id (None: the row is shared by all products), holiday (names joined by `; `, those of
+    country and region first, None if there is none), closed (for certain, by the tenant's closing days), then one
+    float column a covariate, NaN where no value is known. Products have rows where covariates are given by product.
 
     Raises:
         UnknownCountryError: no holidays are known for the tenant's country or region.
@@ -40,8 +40,10 @@ def build_calendar(tenant: Tenant, daily: pd.DataFrame, origin: dt.date, horizon
 
 
 def _shared_rows(tenant: Tenant, dates: pd.DatetimeIndex) -> pd.DataFrame:
-    holidays = public_holidays(tenant.country, tenant.region, dates[0].date(), dates[-1].date())
-    names = holidays.groupby("date")["holiday"].agg(NAMES_SEPARATOR.join)
+    span = dates[0].date(), dates[-1].date()
+    holidays = public_holidays(tenant.country, tenant.region, *span), local_holidays(tenant.local_holidays, *span)
+    named = pd.concat([found for found in holidays if len(found)] or holidays[:1]).drop_duplicates()
+    names = named.groupby("date")["holiday"].agg(NAMES_SEPARATOR.join)
     label = none_for_missing(names.reindex(dates)).reset_index(drop=True)
     closing = tenant.closing
     closed = dates.weekday.isin([_WEEKDAYS.index(day) for day in closing.weekdays])

@@ -1,14 +1,16 @@
-"""Public holidays by country and region."""
+"""Public holidays by country, region and town."""
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 import difflib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
+from contracts import LocalHoliday
 from pipeline.errors import UnknownCountryError
 from pipeline.tenants import country_names
 
@@ -25,6 +27,33 @@ def public_holidays(country: str, region: str | None, first: dt.date, last: dt.d
     """
     known = _country(country, region, range(first.year, last.year + 1))
     rows = sorted({(day, name) for day in known for name in known.get_list(day) if first <= day <= last})
+    return _table(rows)
+
+
+def local_holidays(of_town: Iterable[LocalHoliday], first: dt.date, last: dt.date) -> pd.DataFrame:
+    """Return a town's own holidays from `first` to `last`, in the columns of `public_holidays`.
+
+    The 29th of February is a holiday in leap years alone.
+    """
+    rows = {(day, one.name) for one in of_town for day in _days_of(one, first, last) if first <= day <= last}
+    return _table(sorted(rows))
+
+
+def _days_of(holiday: LocalHoliday, first: dt.date, last: dt.date) -> Iterator[dt.date]:
+    """The days of a holiday in the years of a span; around Easter they may lie in the year before or after."""
+    from dateutil.easter import easter
+
+    if holiday.date is not None:
+        yield holiday.date
+        return
+    for year in range(max(first.year - 1, dt.MINYEAR), min(last.year + 1, dt.MAXYEAR) + 1):
+        if holiday.easter is not None:
+            yield easter(year) + dt.timedelta(days=holiday.easter)
+        elif holiday.yearly != "02-29" or calendar.isleap(year):
+            yield dt.date.fromisoformat(f"{year:04}-{holiday.yearly}")
+
+
+def _table(rows: Sequence[tuple[dt.date, str]]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "date": pd.to_datetime([day for day, _ in rows]).astype("datetime64[ns]"),

@@ -11,10 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from contracts import ClosingDays, CovariateKind, CovariateSource, Tenant
+from contracts import ClosingDays, CovariateKind, CovariateSource, LocalHoliday, Tenant
 from pipeline.errors import DataError, MissingColumnsError, SourceNotFoundError, UnknownCountryError
 from pipeline.sources.calendar import build_calendar, public_holidays, read_covariates
+from pipeline.sources.holidays import local_holidays
 from pipeline_tests.sources.builders import days, make_tenant, write_rows, write_text
 
 FIRST, LAST = dt.date(2024, 1, 1), dt.date(2024, 12, 31)
@@ -141,6 +145,88 @@ def test_absent_covariates(tmp_path: Path) -> None:
     """Covariates that are not there are an error."""
     with pytest.raises(SourceNotFoundError, match=r"none\.csv"):
         read_covariates(CovariateSource(path=str(tmp_path / "none.csv")), [])
+
+
+ISIDRO = LocalHoliday(name="San Isidro", yearly="05-15")
+WHIT = LocalHoliday(name="Whit Monday", easter=50)
+MOVED = LocalHoliday(name="Feria", date=dt.date(2026, 4, 22))
+
+
+def named(holidays: pd.DataFrame) -> dict[str, str]:
+    """Names by day."""
+    return dict(zip(holidays["date"].dt.strftime("%Y-%m-%d"), holidays["holiday"], strict=True))
+
+
+def test_holidays_of_a_town() -> None:
+    """A yearly one falls on its day each year, one by Easter moves with it, and one with a date comes once."""
+    found = local_holidays((ISIDRO, WHIT, MOVED), dt.date(2024, 1, 1), dt.date(2026, 5, 20))
+    assert named(found) == {
+        "2024-05-15": "San Isidro",
+        "2024-05-20": "Whit Monday",
+        "2025-05-15": "San Isidro",
+        "2025-06-09": "Whit Monday",
+        "2026-04-22": "Feria",
+        "2026-05-15": "San Isidro",
+    }
+    assert found["date"].is_monotonic_increasing
+    assert str(found["date"].dtype) == "datetime64[ns]"
+
+
+def test_a_leap_day_is_a_holiday_in_leap_years() -> None:
+    """The 29th of February is skipped where there is none."""
+    leap = LocalHoliday(name="Leap Day", yearly="02-29")
+    assert list(named(local_holidays((leap,), dt.date(2023, 1, 1), dt.date(2028, 12, 31)))) == [
+        "2024-02-29",
+        "2028-02-29",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "it has none"),
+        ({"yearly": "05-15", "easter": 50}, "it has yearly, easter"),
+        ({"yearly": "02-30"}, "'02-30' is no day of any year"),
+        ({"yearly": "5-15"}, "match pattern"),
+        ({"easter": 101}, "less than or equal to 100"),
+        ({"date": "2026-02-29"}, "valid date"),
+    ],
+)
+def test_a_rule_that_names_no_day_is_refused(given: dict[str, object], said: str) -> None:
+    """A local holiday has one rule, and the rule leads to a day."""
+    with pytest.raises(ValidationError, match=said):
+        LocalHoliday.model_validate({"name": "Fiesta", **given})
+
+
+def test_the_calendar_of_a_town_in_spain() -> None:
+    """National, regional and local days stand in one calendar; a shop that keeps public holidays closes on all."""
+    almudena = LocalHoliday(name="Almudena", yearly="11-09")
+    labor = LocalHoliday(name="San José Obrero", yearly="05-01")
+    tenant = shop(ClosingDays(public_holidays=True)).model_copy(update={"local_holidays": (ISIDRO, almudena, labor)})
+    found = build_calendar(tenant, daily("2024-05-01"), dt.date(2024, 11, 10), 2).set_index("date")
+    assert found.loc["2024-05-01", "holiday"] == "Labor Day; San José Obrero"
+    assert found.loc["2024-05-02", "holiday"] == "Madrid Day"
+    assert found.loc["2024-05-15", "holiday"] == "San Isidro"
+    assert found.loc["2024-11-09", "holiday"] == "Almudena"
+    assert found.loc[found["holiday"].notna(), "closed"].all()
+    assert found["closed"].sum() == found["holiday"].notna().sum()
+
+
+@given(
+    rules=st.lists(
+        st.integers(-100, 100).map(lambda days: LocalHoliday(name="Fiesta", easter=days))
+        | st.dates(dt.date(2000, 1, 1), dt.date(2040, 1, 1)).map(lambda day: LocalHoliday(name="Fiesta", date=day)),
+        max_size=3,
+    ),
+    first=st.dates(dt.date(2000, 1, 1), dt.date(2030, 1, 1)),
+    length=st.integers(0, 800),
+)
+def test_a_longer_span_holds_the_days_of_a_shorter_one(rules: list[LocalHoliday], first: dt.date, length: int) -> None:
+    """What falls between two days does not depend on how far one looks."""
+    last = first + dt.timedelta(days=length)
+    within = named(local_holidays(rules, first, last))
+    wide = named(local_holidays(rules, first - dt.timedelta(days=500), last + dt.timedelta(days=500)))
+    assert within == {day: name for day, name in wide.items() if str(first) <= day <= str(last)}
 
 
 def shop(closing: ClosingDays, path: str | None = None) -> Tenant:

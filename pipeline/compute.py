@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import os
+import resource
 import threading
 import time
 from collections import deque
@@ -22,6 +23,7 @@ from functools import partial
 from io import BytesIO
 from itertools import islice
 from multiprocessing import reduction
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from traceback import format_exc
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
@@ -29,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 from pebble import ProcessFuture
 
 from pipeline import logs
-from pipeline.errors import ComputeError, TaskTimeoutError, WorkerDiedError
+from pipeline.errors import ComputeError, TaskMemoryError, TaskTimeoutError, WorkerDiedError
 from pipeline.worker import Worker
 
 if TYPE_CHECKING:
@@ -43,6 +45,12 @@ START_SECONDS = 120
 
 FALSE_STARTS = 3
 """Workers in a row that may fail to start before the map gives up."""
+
+MEGABYTE = 2**20
+LEAST_MEMORY = 512 * MEGABYTE
+"""What a worker may have however small its share is: with less it could not load its libraries."""
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
+"""Where a container's limit stands, in bytes; `max` where there is none."""
 
 _Report: TypeAlias = tuple[R | None, Exception | None, float]
 _LOST = (OSError, RuntimeError, CancelledError)
@@ -64,11 +72,30 @@ def default_workers(settings: Settings) -> int:
     return settings.workers or max(1, len(os.sched_getaffinity(0)) // settings.max_concurrent_jobs)
 
 
+def worker_memory(settings: Settings, workers: int) -> int:
+    """Return the bytes that each of so many workers may have: WORKER_MEMORY_MB, else its share of all there is.
+
+    A share is a core's, so that the jobs that may run at once do not take more together than the machine has.
+    """
+    if settings.worker_memory_mb is not None:
+        return settings.worker_memory_mb * MEGABYTE
+    return max(LEAST_MEMORY, _memory() // max(workers, len(os.sched_getaffinity(0))))
+
+
+def _memory() -> int:
+    """Bytes of memory of this machine, or of the container that it is."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(machine, int(_CONTAINER.read_text(encoding="ascii")))
+    except (OSError, ValueError):
+        return machine
+
+
 def map_unordered(
-    function: Callable[[T], R], tasks: Iterable[T], *, workers: int, timeout: float
+    function: Callable[[T], R], tasks: Iterable[T], *, workers: int, timeout: float, memory: int | None = None
 ) -> Iterator[Outcome[T, R]]:
-    """Map once, with a crew of its own: see `Crew.map_unordered`."""
-    with Crew(workers) as crew:
+    """Map once, with a crew of its own: see `Crew` and `Crew.map_unordered`."""
+    with Crew(workers, memory) as crew:
         yield from crew.map_unordered(function, tasks, timeout=timeout)
 
 
@@ -81,11 +108,12 @@ class Crew:
     lost workers are replaced in the caller's thread, since a pool cannot be ended from within.
 
     Args:
-        workers: processes at most; 0 runs everything here, without a time limit, for tests and debugging.
+        workers: processes at most; 0 runs everything here, without any limit, for tests and debugging.
+        memory: bytes that each may have; None: no limit.
     """
 
-    def __init__(self, workers: int) -> None:
-        self._limit = workers
+    def __init__(self, workers: int, memory: int | None = None) -> None:
+        self._limit, self._memory = workers, memory
         self._open = 0  # Tasks that were added and whose outcome was not fetched.
         self._ready: deque[_Job] = deque()
         self._idle: list[Worker] = []
@@ -115,8 +143,8 @@ class Crew:
             timeout: seconds that one task may run before its worker is ended.
 
         Yields:
-            An outcome whose error is what the task raised, TaskTimeoutError, WorkerDiedError (its process
-            ended under it), or ComputeError (the task, its value or its error could not be sent).
+            An outcome whose error is what the task raised, TaskTimeoutError, TaskMemoryError, WorkerDiedError (its
+            process ended under it), or ComputeError (the task, its value or its error could not be sent).
 
         Raises:
             ComputeError: no worker could start: a module cannot be imported, or memory is short; or the crew is
@@ -189,7 +217,7 @@ class Crew:
             self._hire()
 
     def _hire(self) -> None:
-        worker = Worker()
+        worker = Worker(self._memory)
         self._crew.add(worker)
         worker.ready.add_done_callback(partial(self._joined, worker))
 
@@ -258,13 +286,24 @@ class _Job:
 def _timed(function: Callable[[T], R], context: Mapping[str, str], task: T) -> _Report[R]:
     """Run a task in its worker, whose log lines say what it is for; whatever it raises becomes part of the report."""
     begun = time.perf_counter()
+    value: R | None = None
+    error: BaseException | None = None
     try:
         with logs.bound(**context):
-            value, error = function(task), None
+            value = function(task)
+    except MemoryError as raised:
+        error = _explained_memory(raised)
     except BaseException as raised:
         raised.add_note(f"In the worker:\n{format_exc()}")
-        value, error = None, raised
+        error = raised
     return (*_sendable(value, error), time.perf_counter() - begun)
+
+
+def _explained_memory(raised: MemoryError) -> TaskMemoryError:
+    limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    allowed = "there is" if limit == resource.RLIM_INFINITY else f"a worker may have, {limit // MEGABYTE} MB"
+    said = f" ({raised})" if str(raised) else ""
+    return TaskMemoryError(f"the task needed more memory than {allowed}{said}; raise WORKER_MEMORY_MB or lower WORKERS")
 
 
 def _sendable(value: R | None, error: BaseException | None) -> tuple[R | None, Exception | None]:

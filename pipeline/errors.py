@@ -21,6 +21,7 @@ PipelineError
 │   └── FamilyError           a family could not fit or predict
 ├── ComputeError              a task on a worker was lost
 │   ├── TaskTimeoutError      it ran too long and was ended
+│   ├── TaskMemoryError       it needed more memory than a worker may have
 │   └── WorkerDiedError       its process ended under it
 └── RegistryError             the truth about models cannot be read or written
     ├── SchemaMismatchError   the database is empty, behind or ahead
@@ -115,6 +116,10 @@ class ComputeError(PipelineError):
 
 class TaskTimeoutError(ComputeError):
     """A task ran longer than allowed and was ended."""
+
+
+class TaskMemoryError(ComputeError):
+    """A task needed more memory than a worker may have."""
 
 
 class WorkerDiedError(ComputeError):

@@ -2,7 +2,7 @@
 
 The queue is Dagster's own. A run's tags say what it is: `dagster/priority` orders the queue, first come first served
 among equals; `pipeline/work` marks trainings, of which MAX_CONCURRENT_JOBS run at once; `pipeline/lane` tells low
-trainings from all others, which leave one place free for them, so that low ones always get on; of a
+trainings from all others, which leave one place free for them where there are several; of a
 `pipeline/batch` one runs at a time.
 """
 
@@ -16,7 +16,7 @@ from pipeline.settings import Settings
 
 PRIORITY_TAG, WORK_TAG, LANE_TAG = "dagster/priority", "pipeline/work", "pipeline/lane"
 BATCH_TAG = "pipeline/batch"
-TRAINING = "training"
+TRAINING, LOW = "training", "low"
 GRACE_SECONDS = 300
 """Between the trainer's own time limit, which keeps what is done, and Dagster's, which ends the run."""
 HEADER = "# Made from the settings by the command line at each start. For rules of your own set DAGSTER_HOME.\n"
@@ -27,7 +27,7 @@ NUMBERS = {Priority.URGENT: 20, Priority.HIGH: 10, Priority.NORMAL: 0, Priority.
 
 def priority_tags(priority: Priority) -> dict[str, str]:
     """Return the tags by which a training of this priority waits in the queue."""
-    lane = "low" if priority is Priority.LOW else "upper"
+    lane = LOW if priority is Priority.LOW else "upper"
     return {PRIORITY_TAG: str(NUMBERS[priority]), WORK_TAG: TRAINING, LANE_TAG: lane}
 
 

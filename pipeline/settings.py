@@ -230,6 +230,9 @@ class Settings(BaseSettings):
     )
     max_feature_rows: int = Field(2_000_000, ge=1, description="Rows of the features table; older days are left out.")
     workers: int | None = Field(None, ge=1, description="Worker processes a job; cores / MAX_CONCURRENT_JOBS if unset.")
+    worker_memory_mb: int | None = Field(
+        None, ge=512, description="Most memory of one worker process, in MB; the machine's memory / cores if unset."
+    )
     task_timeout_seconds: float = Field(600, gt=0, description="Seconds that one worker task may take.")
     training_lock_wait_seconds: float = Field(
         900, ge=0, description="Seconds that a training waits for another one of the same tenant."

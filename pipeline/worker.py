@@ -7,6 +7,7 @@ what they have started when the parent is gone.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import threading
@@ -31,11 +32,15 @@ _spawning = threading.Lock()
 
 
 class Worker:
-    """A pool of one process. `ready` is done when that has made itself a worker, or has ended."""
+    """A pool of one process. `ready` is done when that has made itself a worker, or has ended.
 
-    def __init__(self) -> None:
+    Args:
+        memory: bytes that the process may have, and each process that it starts; None: no limit.
+    """
+
+    def __init__(self, memory: int | None = None) -> None:
         self._context = _Context()
-        self.pool = ProcessPool(max_workers=1, initializer=_start, context=self._context)
+        self.pool = ProcessPool(max_workers=1, initializer=_start, initargs=(memory,), context=self._context)
         self.ready: ProcessFuture[None] = self.pool.schedule(_report_in, (logs.current(),))
 
     @property
@@ -124,9 +129,16 @@ def _report_in(setup: logs.Setup | None) -> None:
         logs.install(setup)
 
 
-def _start() -> None:
-    """Make a new process a worker: the head of its own group, which ends when the parent does."""
+def _start(memory: int | None) -> None:
+    """Make a new process a worker: the head of its own group, which ends when the parent does.
+
+    What is limited are the pages that it may write to, and not what it maps: libraries map far more than they use.
+    """
     os.setpgid(0, 0)
+    if memory is not None:
+        most = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        limit = memory if most == resource.RLIM_INFINITY else min(memory, most)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
     signal.signal(signal.SIGTERM, _end_group)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

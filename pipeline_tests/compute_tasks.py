@@ -47,7 +47,7 @@ def behave(kind: str) -> object:
     return _KINDS[kind.partition("-")[0]](kind)
 
 
-def die_at_first(path: str) -> None:
+def die_at_first(path: str, _memory: int | None) -> None:
     """A worker's start that is killed in the first process that runs it."""
     if not Path(path).exists():
         Path(path).touch()
@@ -59,7 +59,17 @@ def script_name(_task: int) -> str | None:
     return getattr(sys.modules.get("__mp_main__"), "__file__", None)
 
 
-def fail_to_start() -> None:
+def hang(_memory: int | None) -> None:
+    """A worker's start that never ends."""
+    time.sleep(600)
+
+
+def take(count: int) -> int:
+    """Take so many bytes of memory, and return how many there were."""
+    return len(bytearray(count))
+
+
+def fail_to_start(_memory: int | None) -> None:
     """A worker's start that fails."""
     raise OSError("no such scratch folder")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts import Member, ModelManifest
-from pipeline.compute import map_unordered
+from pipeline.compute import map_unordered, worker_memory
 from pipeline.engine.explain import explain
 from pipeline.engine.families import FAMILIES, Scope
 from pipeline.engine.faults import borne
@@ -67,9 +67,8 @@ def predict_all(
     found = Predictions()
     if len(manifests) <= FEW_PRODUCTS:
         workers = 0
-    for outcome in map_unordered(
-        predict, _tasks(manifests, data, store, settings, found), workers=workers, timeout=settings.task_timeout_seconds
-    ):
+    tasks, memory = _tasks(manifests, data, store, settings, found), worker_memory(settings, workers)
+    for outcome in map_unordered(predict, tasks, workers=workers, timeout=settings.task_timeout_seconds, memory=memory):
         products, family = outcome.task.panel.products, outcome.task.family
         if outcome.error is not None or outcome.value is None:
             found.faults |= dict.fromkeys(products, f"{family}: {type(outcome.error).__name__}: {outcome.error}")

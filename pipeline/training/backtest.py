@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from contracts import Tenant
-from pipeline.compute import map_unordered
+from pipeline.compute import map_unordered, worker_memory
 from pipeline.engine.evaluate import OriginForecasts, Task, at_origin, nested
 from pipeline.engine.observe import Ledgered, lay_out
 from pipeline.engine.outlook import to_outlook
@@ -81,7 +81,8 @@ def backtest(
     ]
     done: list[OriginForecasts] = []
     progress(0, len(tasks))
-    for outcome in map_unordered(at_origin, tasks, workers=workers, timeout=float("inf")):
+    memory = worker_memory(settings, workers)
+    for outcome in map_unordered(at_origin, tasks, workers=workers, timeout=float("inf"), memory=memory):
         if outcome.error is not None:
             raise outcome.error
         if outcome.value is not None:

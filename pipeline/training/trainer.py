@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from contracts import DemandClass, LedgerRow, ModelManifest, Outcome, PlanRow
-from pipeline.compute import Crew
+from pipeline.compute import Crew, worker_memory
 from pipeline.compute import Outcome as TaskOutcome
 from pipeline.engine.closing import closed_ahead
 from pipeline.engine.combination import Weights
@@ -130,7 +130,7 @@ class Trainer:
         self.progress(EVALUATING, *origins.progress)
         shared: list[Shared] = [*origins.missing, *searches.tasks(), *self._pooled.tasks(due)]
         timeout = self.settings.task_timeout_seconds * max(1.0, len(self.data.panel.products) / PRODUCTS_A_TIMEOUT)
-        with Crew(self.workers) as crew:
+        with Crew(self.workers, worker_memory(self.settings, self.workers)) as crew:
             for prepared in crew.map_unordered(prepare, shared, timeout=timeout):
                 self._take(prepared, origins, searches)
             self.evaluation, self.tuned = origins.evaluation(), searches.tuned

@@ -48,7 +48,7 @@ def opened_instance() -> Iterator[dg.DagsterInstance]:
 
     Raises:
         ConfigurationError: DAGSTER_HOME, or what its file dagster.yaml says, cannot be used.
-        StorageError: its databases are damaged, or the disk is full.
+        StorageError: its databases are damaged or cannot be reached, or the disk is full.
     """
     folder = os.environ["DAGSTER_HOME"]
     try:
@@ -58,12 +58,27 @@ def opened_instance() -> Iterator[dg.DagsterInstance]:
             yield instance
     except (dg.DagsterInvariantViolationError, dg.DagsterInvalidConfigError) as error:
         raise ConfigurationError(f"DAGSTER_HOME = {folder!r} cannot be used: {error}") from error
+    except _gives_up() as error:
+        said = " ".join(str(getattr(error.__cause__, "orig", None) or error).split())
+        raise StorageError(
+            f"Dagster's history cannot be reached where DAGSTER_DATABASE_URL says: {said} (start the server, or "
+            f"correct the address)"
+        ) from error
     except (DBAPIError, sqlite3.Error, OSError) as error:
         cause = getattr(error, "orig", None) or error
         raise StorageError(
             f"Dagster's history in {folder!r} cannot be read or written: {cause}; make room on the disk, or move the "
             f"damaged file away: sales, models and forecasts do not lie there"
         ) from error
+
+
+def _gives_up() -> tuple[type[Exception], ...]:
+    """What Dagster raises once it has tried PostgreSQL often enough; its library takes long to import."""
+    if "DAGSTER_DATABASE_URL" not in os.environ:
+        return ()
+    from dagster_postgres.utils import DagsterPostgresException
+
+    return (DagsterPostgresException,)
 
 
 def register_tenants(installation: Installation) -> list[str]:

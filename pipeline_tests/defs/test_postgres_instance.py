@@ -110,8 +110,9 @@ def standing_alone(world: World, url: str, folder: Path) -> Iterator[Server]:
     with ExitStack() as stack:
         for name, *arguments in commands:
             out = stack.enter_context((folder / f"{name}.log").open("wb"))
+            # Where SIGINT is ignored, as in what a script starts in the background, Dagster's programs ignore SIGTERM.
             process = subprocess.Popen(
-                [Path(sys.executable).parent / name, *arguments],
+                ["/usr/bin/env", "--default-signal=INT,TERM", str(Path(sys.executable).parent / name), *arguments],
                 env=environment,
                 cwd=world.root,
                 stdout=out,

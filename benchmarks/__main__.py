@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import accuracy, cost, growth, orchestration, promotion, registry
+from benchmarks import accuracy, cost, growth, orchestration, promotion, registry, ticks
 from benchmarks.alone import OURS
 from benchmarks.page import Choice, Page
 from benchmarks.tasks import REAL_DATA, TASKS, at_hand
@@ -22,6 +22,7 @@ ALL: dict[str, Callable[[Choice], Iterator[Page]]] = {
     "orchestration": orchestration.measure,
     "promotion": promotion.measure,
     "registry": registry.measure,
+    "ticks": ticks.measure,
 }
 HELP = f"""Measure this project beside its peers, and write pages and plots.
 
@@ -34,6 +35,7 @@ BENCHMARKS (all when none is named)
   promotion      a year of weekly retraining: old models, swings, refusals
   registry       registering, paging, loading a champion, on SQLite and
                  where PIPELINE_TEST_DATABASE_URL names a server there too
+  ticks          a look of each sensor and schedule at 10,000 products
 
 \b
 TASKS: {", ".join(name for name, task in TASKS.items() if not task.real)}

@@ -52,12 +52,8 @@ def opened_instance() -> Iterator[dg.DagsterInstance]:
     """
     folder = os.environ["DAGSTER_HOME"]
     try:
-        with FileLock(Path(folder) / "opening.lock"):
-            instance = dg.DagsterInstance.get()
-        with instance:
+        with _found_instance(folder) as instance:
             yield instance
-    except (dg.DagsterInvariantViolationError, dg.DagsterInvalidConfigError) as error:
-        raise ConfigurationError(f"DAGSTER_HOME = {folder!r} cannot be used: {error}") from error
     except _gives_up() as error:
         said = " ".join(str(getattr(error.__cause__, "orig", None) or error).split())
         raise StorageError(
@@ -70,6 +66,14 @@ def opened_instance() -> Iterator[dg.DagsterInstance]:
             f"Dagster's history in {folder!r} cannot be read or written: {cause}; make room on the disk, or move the "
             f"damaged file away: sales, models and forecasts do not lie there"
         ) from error
+
+
+def _found_instance(folder: str) -> dg.DagsterInstance:
+    try:
+        with FileLock(Path(folder) / "opening.lock"):
+            return dg.DagsterInstance.get()
+    except (dg.DagsterInvariantViolationError, dg.DagsterInvalidConfigError) as error:
+        raise ConfigurationError(f"DAGSTER_HOME = {folder!r} cannot be used: {error}") from error
 
 
 def _gives_up() -> tuple[type[Exception], ...]:

@@ -236,6 +236,21 @@ def test_without_forecasts_or_tenant_it_says_so(copied: Terminal):
     assert answer.err.startswith("DataError: tenant 'odd-till' has issued no forecast yet")
 
 
+def test_another_run_from_the_same_origin_changes_no_day_that_is_over(
+    lived: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Forecast again without new sales, long after, the days keep what was issued, and the figures stay."""
+    world = lived.copied(tmp_path / "world")
+    before = evaluated(Terminal(world, capsys))
+    kept, now = world.home.issued(TWIN) / f"{ORIGINS[-1]}.parquet", world.home.table(TWIN, "forecasts")
+    moments = pd.read_parquet(kept)["issued_at"].unique()
+    run = world.run(TWIN, "daily_forecast")
+    assert run.success, run.errors
+    assert list(pd.read_parquet(kept)["issued_at"].unique()) == list(moments)
+    assert (pd.read_parquet(now)["issued_at"] > moments.max()).all()
+    assert evaluated(Terminal(world, capsys)) == before
+
+
 def test_a_first_run_kept_what_it_issued(terminal: Terminal):
     """The run's own forecast lies beside the stored one, and says the same."""
     (path,) = terminal.world.home.issued(ODD).iterdir()

@@ -134,6 +134,7 @@ class EvaluationRequest(_Spanned):
     days: int | None = Field(
         None, ge=LEAST_EVALUATED_DAYS, le=LONGEST_SPAN_DAYS, validate_default=True, description="The last so many days."
     )
+    ahead: DaysAhead = Field(1, description="Days from the last sales that a forecast has seen to its day, at least.")
 
     @field_validator("end")
     @classmethod

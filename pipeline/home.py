@@ -63,6 +63,10 @@ class Home:
         """The Parquet file of one of a tenant's tables, such as `sales` or `forecasts`."""
         return self.tenant(tenant_id) / f"{name}.parquet"
 
+    def issued(self, tenant_id: str) -> Path:
+        """The forecasts that were issued for a tenant, a file an origin."""
+        return self.tenant(tenant_id) / "issued"
+
     def signals(self, tenant_id: str) -> Path:
         """What services told of a tenant's days: a folder a signal, a file an answer."""
         return self.tenant(tenant_id) / "signals"

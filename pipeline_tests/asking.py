@@ -38,9 +38,9 @@ def _spanned(contract: type[Contract], **fields: st.SearchStrategy[object]) -> s
     return st.tuples(spans, st.fixed_dictionaries(fields)).map(lambda parts: contract(**parts[0], **parts[1]))
 
 
-EVALUATIONS = st.tuples(SPAN | st.integers(7, 1098).map(lambda days: {"days": days}), TENANT, PRODUCTS).map(
-    lambda parts: contracts.EvaluationRequest(**parts[0], tenant=parts[1], products=parts[2])
-)
+EVALUATIONS = st.tuples(
+    SPAN | st.integers(7, 1098).map(lambda days: {"days": days}), TENANT, PRODUCTS, st.integers(1, 365)
+).map(lambda parts: contracts.EvaluationRequest(**parts[0], tenant=parts[1], products=parts[2], ahead=parts[3]))
 REQUESTS: dict[type[Contract], st.SearchStrategy[Contract]] = {
     contracts.TrainingRequest: _spanned(contracts.TrainingRequest, **TRAINING),
     contracts.AdvancedTrainingRequest: _spanned(contracts.AdvancedTrainingRequest, **TRAINING, **ADVANCED),

@@ -38,6 +38,7 @@ def test_every_command_is_documented() -> None:
     """Each command has a section, its options are all there and no others, and their defaults are given."""
     pages = (
         "reference/command-line.md",
+        "reference/command-line-of-forecasts.md",
         "reference/command-line-of-operating.md",
         "reference/command-line-of-models.md",
     )

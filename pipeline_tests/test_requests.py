@@ -54,6 +54,7 @@ BROKEN: list[tuple[type[Contract], dict[str, Any], str]] = [
     (contracts.ForecastRequest, {"confidence": 0.4}, "confidence = 0.4: must be at least 0.5"),
     (contracts.ForecastRequest, {"confidence": float("nan")}, "confidence = nan: must be "),
     (contracts.EvaluationRequest, {"days": 6}, "days = 6: must be at least 7"),
+    (contracts.EvaluationRequest, {"ahead": 0}, "ahead = 0: must be at least 1"),
     (contracts.EvaluationRequest, {"days": None}, "days = None: either days must be given, or start and end"),
     (contracts.EvaluationRequest, {"end": "2024-01-09"}, "days = 7: either days must be given, or start and end"),
     (

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from contracts import Explanation
+from pipeline.commands.asked_evaluation import evaluate
 from pipeline.commands.asked_forecast import make
 from pipeline.commands.shared import AsJson, WhichTenant, one_tenant, prepared, show, tell
 from pipeline.errors import ConfigurationError, DataError
@@ -18,6 +19,7 @@ BAR = 24
 
 app = typer.Typer(help="Look at the forecasts, and make others.", no_args_is_help=True)
 app.command("make")(make)
+app.command("evaluate")(evaluate)
 
 
 @app.command("show")

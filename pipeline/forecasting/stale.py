@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from contracts import ForecastRow, Rung
-from pipeline.errors import DataError, PipelineError
+from contracts import Rung
+from pipeline.errors import PipelineError
+from pipeline.forecasting.issued import read_forecasts
 from pipeline.home import Home
-from pipeline.tables import read_table, write_table
+from pipeline.tables import write_table
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,12 +24,7 @@ def last_forecasts(path: Path) -> pd.DataFrame | None:
     """
     if not path.exists():
         return None
-    frame = read_table(path, "the last forecasts")
-    if missing := sorted(set(ForecastRow.model_fields) - set(frame)):
-        raise DataError(
-            f"the last forecasts: {path} lacks {', '.join(missing)}; a forecast has the columns of ForecastRow"
-        )
-    return frame
+    return read_forecasts(path, "the last forecasts")
 
 
 def mark_stale(home: Home, tenant_id: str, why: str) -> int:

@@ -38,6 +38,7 @@ def test_the_commands_are_those_that_people_know():
         "events list",
         "events relay",
         "events send",
+        "forecast evaluate",
         "forecast explain",
         "forecast make",
         "forecast show",

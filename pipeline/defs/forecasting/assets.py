@@ -2,8 +2,10 @@
 
 # Dagster reads the annotation of `context` as it stands: annotations must not be postponed here.
 
+import datetime as dt
 from collections import Counter
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandas as pd
@@ -15,6 +17,7 @@ from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table
 from pipeline.errors import DataError
+from pipeline.forecasting.issued import keep_issued
 from pipeline.forecasting.ladder import Ladder
 from pipeline.forecasting.stale import last_forecasts
 from pipeline.home import write_atomically
@@ -37,7 +40,8 @@ def forecasts(context: dg.AssetExecutionContext, installation: InstallationResou
     previous, fault = _previous(context, path)
     ladder = Ladder(data, opened.registry, opened.store, opened.settings, opened.workers)
     frame = ladder.climb(previous)
-    write_table(opened.home.tenant(data.tenant.id) / "issued" / f"{data.origin.date()}.parquet", frame)
+    today = dt.datetime.now(ZoneInfo(data.tenant.timezone)).date()
+    keep_issued(opened.home.issued(data.tenant.id), data.origin.date(), frame, today)
     write_table(path, frame)
     rungs = Counter(str(rung) for rung in frame.drop_duplicates("product_id")["rung"])
     return dg.MaterializeResult(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import accuracy, cost, growth, orchestration, promotion, registry, ticks
+from benchmarks import accuracy, cost, growth, orchestration, promotion, queueing, registry, ticks
 from benchmarks.alone import OURS
 from benchmarks.page import Choice, Page
 from benchmarks.tasks import REAL_DATA, TASKS, at_hand
@@ -21,6 +21,7 @@ ALL: dict[str, Callable[[Choice], Iterator[Page]]] = {
     "growth": growth.measure,
     "orchestration": orchestration.measure,
     "promotion": promotion.measure,
+    "queue": queueing.measure,
     "registry": registry.measure,
     "ticks": ticks.measure,
 }
@@ -33,6 +34,7 @@ BENCHMARKS (all when none is named)
   growth         CPU a product and memory with 100, 300 and 1,000 products
   orchestration  what Dagster adds to a training
   promotion      a year of weekly retraining: old models, swings, refusals
+  queue          a thousand trainings in the queue: order, and its cost
   registry       registering, paging, loading a champion, on SQLite and
                  where PIPELINE_TEST_DATABASE_URL names a server there too
   ticks          a look of each sensor and schedule at 10,000 products

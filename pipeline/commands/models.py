@@ -19,6 +19,7 @@ app = typer.Typer(help="List, compare, verify and put in use registered models."
 FACTS = (
     "version",
     "origin",
+    "terms",
     "demand_class",
     "data_days",
     "data_fingerprint",
@@ -105,7 +106,7 @@ def show_(
         return
     facts = {name: getattr(manifest, name) for name in FACTS}
     given = "not written down" if manifest.covariates is None else ", ".join(manifest.covariates) or "none"
-    facts |= {"covariates": given}
+    facts |= {"covariates": given, "terms": manifest.terms or "none, an ordinary training"}
     show([{"": name, "value": value} for name, value in facts.items()], False, f"Model of {product}")
     lines: list[tuple[str, float | None, Metrics]] = [
         ("combination", None, manifest.metrics),
@@ -336,6 +337,7 @@ def comparable(manifest: ModelManifest) -> dict[str, Any]:
     for member in manifest.members:
         facts[f"{member.family}: weight"] = member.weight
         facts |= {f"{member.family}: {name}": value for name, value in member.parameters.items()}
+    facts["terms"] = manifest.terms
     facts["data"], facts["settings"] = manifest.data_fingerprint[:12], manifest.config_fingerprint[:12]
     return facts | {"code": manifest.code_version} | {f"library {k}": v for k, v in manifest.libraries.items()}
 

@@ -53,7 +53,12 @@ class TrainingTerms(Contract):
         own = {} if self.evaluation_origins is None else {"evaluation_origins": self.evaluation_origins}
         return own | self.overrides.model_dump(exclude_none=True)
 
+    @property
+    def stated(self) -> dict[str, Any]:
+        """All that was asked for, by name."""
+        days = {name: day for name, day in (("start", self.start), ("end", self.end)) if day is not None}
+        return days | self.settings
+
     def __str__(self) -> str:
         """Name them in a message: `start 2024-03-01, lightgbm_max_depth 4`."""
-        days = {name: day for name, day in (("start", self.start), ("end", self.end)) if day is not None}
-        return ", ".join(f"{name} {value}" for name, value in {**days, **self.settings}.items())
+        return ", ".join(f"{name} {value}" for name, value in self.stated.items())

@@ -19,7 +19,6 @@ app = typer.Typer(help="List, compare, verify and put in use registered models."
 FACTS = (
     "version",
     "origin",
-    "terms",
     "demand_class",
     "data_days",
     "data_fingerprint",
@@ -106,8 +105,12 @@ def show_(
         return
     facts = {name: getattr(manifest, name) for name in FACTS}
     given = "not written down" if manifest.covariates is None else ", ".join(manifest.covariates) or "none"
-    facts |= {"covariates": given, "terms": manifest.terms or "none, an ordinary training"}
+    facts |= {"covariates": given}
     show([{"": name, "value": value} for name, value in facts.items()], False, f"Model of {product}")
+    if manifest.terms is not None:
+        show(
+            [{"": name, "value": value} for name, value in manifest.terms.stated.items()], False, "Trained under terms"
+        )
     lines: list[tuple[str, float | None, Metrics]] = [
         ("combination", None, manifest.metrics),
         ("seasonal naive", None, manifest.naive_metrics),
@@ -337,7 +340,7 @@ def comparable(manifest: ModelManifest) -> dict[str, Any]:
     for member in manifest.members:
         facts[f"{member.family}: weight"] = member.weight
         facts |= {f"{member.family}: {name}": value for name, value in member.parameters.items()}
-    facts["terms"] = manifest.terms
+    facts |= {f"terms: {name}": value for name, value in (manifest.terms.stated if manifest.terms else {}).items()}
     facts["data"], facts["settings"] = manifest.data_fingerprint[:12], manifest.config_fingerprint[:12]
     return facts | {"code": manifest.code_version} | {f"library {k}": v for k, v in manifest.libraries.items()}
 

@@ -112,7 +112,7 @@ class ModelManifest(Contract):
     horizon: int = Field(ge=1, le=365)
     demand_class: DemandClass
     data_days: Count
-    data_fingerprint: Sha256 = Field(description="Hash of the sales up to the origin.")
+    data_fingerprint: Sha256 = Field(description="Hash of the sales that it has seen.")
     config_fingerprint: Sha256 = Field(description="Hash of the settings that shape a model.")
     members: tuple[Member, ...] = Field(min_length=1)
     scale: float = Field(ge=0, description="Units that one scaled error stood for at the origin.")

@@ -52,11 +52,12 @@ class Ledgered:
     name: Label
 
     def since(self, first: pd.Timestamp) -> Ledgered:
-        """Return the sales without the days before `first`; the last day stays, whatever `first` is.
+        """Return the sales from the first row of `first` or later on; the last day stays, whatever `first` is.
 
         Products stay, also those without a row left. Shops and labels are what all rows, the earlier ones too, say.
         """
         start = min(int(self.dates.searchsorted(first)), len(self.dates) - 1)
+        start += int((self.rows[start:] > 0).argmax())
         return replace(
             self,
             dates=self.dates[start:],

@@ -364,7 +364,7 @@ def test_history_begins_after_a_long_silence() -> None:
     assert len(near.dates) == 460
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(
         st.tuples(
@@ -392,7 +392,7 @@ def test_sales_since_a_day_are_those_of_the_rows_since_then(
     if left.empty:
         return
     cut, alone = (observe(sales, outlook_of(60)) for sales in (lay_out(table).since(since), lay_out(left)))
-    assert cut.dates[0] == max(since, table["date"].min())
+    assert cut.dates.equals(alone.dates)
     assert cut.products == tuple(sorted(set(table["product_id"])))
     kept = cut.take([cut.row[product] for product in alone.products])
     assert fingerprints(kept) == fingerprints(alone)

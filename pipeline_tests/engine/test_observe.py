@@ -403,3 +403,14 @@ def test_sales_since_a_day_are_those_of_the_rows_since_then(
 def test_sales_since_a_day_after_the_last_keep_that_one() -> None:
     """There is always a day left to stand on."""
     assert list(lay_out(sold_daily(shop())).since(pd.Timestamp("2031-01-01")).dates) == [days(LENGTH)[-1]]
+
+
+def test_sales_since_a_day_keep_their_labels() -> None:
+    """On any later day a product is called in the cut sales what it is called in the whole, also once that changes."""
+    table = sold_daily(np.full((2, 40), 5.0))
+    renamed = (table["product_id"] == "p0") & (table["date"] >= MONDAY + pd.Timedelta(days=30))
+    whole = lay_out(table.assign(category=np.where(renamed, "cakes", "bread")))
+    cut = whole.since(MONDAY + pd.Timedelta(days=20))
+    for day in range(20, 40):
+        told = [observe(one, outlook_of(40), MONDAY + pd.Timedelta(days=day)).category for one in (whole, cut)]
+        assert told[0] == told[1] == (None if day >= 30 else "bread", "bread")

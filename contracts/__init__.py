@@ -37,7 +37,6 @@ from contracts.requests import (
     DataQualityRequest,
     EvaluationRequest,
     ForecastRequest,
-    HyperparameterOverrides,
     ModelQuery,
     TrainingRequest,
 )
@@ -67,6 +66,7 @@ from contracts.tenants import (
     SqlSource,
     Tenant,
 )
+from contracts.terms import HyperparameterOverrides, TrainingTerms
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -137,6 +137,7 @@ __all__ = [
     "TrainingFailed",
     "TrainingRequest",
     "TrainingResults",
+    "TrainingTerms",
     "TrainingTrigger",
     "TrialRecord",
     "TuningRecord",

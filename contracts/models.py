@@ -11,6 +11,7 @@ from pydantic import Field
 from contracts.base import SCHEMA_VERSION, Contract, Count, ProductId, Sha256, Share, TenantId, UtcDatetime, Version
 from contracts.metrics import Grade, Metrics
 from contracts.products import DemandClass
+from contracts.terms import TrainingTerms
 
 
 class ModelType(StrEnum):
@@ -107,10 +108,11 @@ class ModelManifest(Contract):
     created_at: UtcDatetime
     job_id: str
     origin: dt.date = Field(description="The last day that the model has seen.")
+    terms: TrainingTerms | None = Field(None, description="What its training was asked for; None: an ordinary one.")
     horizon: int = Field(ge=1, le=365)
     demand_class: DemandClass
     data_days: Count
-    data_fingerprint: Sha256 = Field(description="Hash of the sales up to the origin.")
+    data_fingerprint: Sha256 = Field(description="Hash of the sales that it has seen.")
     config_fingerprint: Sha256 = Field(description="Hash of the settings that shape a model.")
     members: tuple[Member, ...] = Field(min_length=1)
     scale: float = Field(ge=0, description="Units that one scaled error stood for at the origin.")

@@ -12,20 +12,10 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StrictBool, ValidationInfo, field_validator
 
 from contracts.base import Contract, ProductId, TenantId
-from contracts.limits import (
-    DaysAhead,
-    Depth,
-    HalfOrMore,
-    LeafDays,
-    LearningRate,
-    Origins,
-    PriorScale,
-    SeasonalityMode,
-    Trees,
-    TrendFlexibility,
-)
+from contracts.limits import DaysAhead, Origins
 from contracts.models import ModelType
 from contracts.planning import Priority
+from contracts.terms import HyperparameterOverrides, TrainingTerms
 
 LONGEST_SPAN_YEARS = 3
 LEAST_EVALUATED_DAYS = 7
@@ -83,27 +73,18 @@ class TrainingRequest(_Spanned):
     scheduled: bool = Field(False, description="True: the weekly retraining, every product with new sales is due.")
 
 
-class HyperparameterOverrides(Contract):
-    """Settings of families for one training; None leaves a setting as it is. Names and ranges are the settings' own."""
-
-    prophet_changepoint_prior_scale: TrendFlexibility | None = Field(None, description="Flexibility of the trend.")
-    prophet_seasonality_prior_scale: PriorScale | None = Field(None, description="Size of the seasons.")
-    prophet_holidays_prior_scale: PriorScale | None = Field(None, description="Size of holidays and covariates.")
-    prophet_seasonality_mode: SeasonalityMode | None = Field(None, description="Whether seasons add or multiply.")
-    lightgbm_n_estimators: Trees | None = Field(None, description="Trees of a booster.")
-    lightgbm_learning_rate: LearningRate | None = Field(None, description="How much of what is left a tree takes.")
-    lightgbm_max_depth: Depth | None = Field(None, description="Questions in a row.")
-    lightgbm_min_child_samples: LeafDays | None = Field(None, description="Product days that a leaf needs.")
-    lightgbm_subsample: HalfOrMore | None = Field(None, description="Share of the days that a tree sees.")
-    lightgbm_colsample_bytree: HalfOrMore | None = Field(None, description="Share of the features that a tree sees.")
-
-
 class AdvancedTrainingRequest(TrainingRequest):
     """A training with its cross-validation and settings of its own."""
 
     evaluation_origins: Origins | None = Field(None, description="Past origins to score at; None: as the settings say.")
     diagnostics: bool = Field(False, description="True: a profile of the training is written, too.")
     overrides: HyperparameterOverrides = Field(HyperparameterOverrides(), description="Settings for this training.")
+
+    @property
+    def terms(self) -> TrainingTerms | None:
+        """What makes it another than an ordinary training; None: nothing does."""
+        asked = TrainingTerms(**{name: getattr(self, name) for name in TrainingTerms.model_fields})
+        return None if asked == TrainingTerms() else asked
 
 
 class BulkTrainingRequest(Contract):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from contracts import CovariateKind, Product, Tenant
+from contracts import CovariateKind, Product, Tenant, TrainingTerms
 from pipeline.engine.demand import Demand, understand
 from pipeline.engine.observe import Ledgered, lay_out, observe
 from pipeline.engine.outliers import Held, hold_outliers
@@ -30,7 +30,8 @@ DAYS_BEYOND = 14
 class TenantData:
     """What the engine needs of one tenant: dense sales, the outlook, and the origin.
 
-    `degraded` says, by signal, what is wrong with its values in the outlook.
+    `degraded` says, by signal, what is wrong with its values in the outlook; `terms` are those under which a training
+    sees no more than this.
     """
 
     tenant: Tenant
@@ -38,6 +39,15 @@ class TenantData:
     outlook: Outlook
     origin: pd.Timestamp
     degraded: Mapping[str, str] = field(default_factory=dict)
+    terms: TrainingTerms | None = None
+
+    def under(self, terms: TrainingTerms | None) -> TenantData:
+        """Return what a training under some terms sees: the days from their start to their end."""
+        if terms is None:
+            return self
+        sales = self.sales if terms.start is None else self.sales.since(pd.Timestamp(terms.start))
+        origin = self.origin if terms.end is None else min(self.origin, pd.Timestamp(terms.end))
+        return replace(self, sales=sales, origin=origin, terms=terms)
 
     @cached_property
     def panel(self) -> Panel:

@@ -175,6 +175,7 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
         scale=AMOUNT, bands=st.just((IntervalBand(first_day=1, last_day=7, quantiles={"0.95": 1.7}, errors=9),)),
         metrics=METRICS, naive_metrics=METRICS, origins=st.lists(DAY, max_size=3).map(tuple), evaluation=TEXT,
         libraries=st.dictionaries(TEXT, TEXT, max_size=2), code_version=TEXT, seed=st.integers(), seconds=AMOUNT,
+        terms=REQUESTS[contracts.AdvancedTrainingRequest].map(lambda request: request.terms),
     ),
     ForecastRow: forecasts(),
     Explanation: explanations(),

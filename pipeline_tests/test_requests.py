@@ -121,6 +121,24 @@ def test_spans_are_judged_as_they_should(start: dt.date, end: dt.date) -> None:
     assert good == (start < end <= today and (end.year - start.year, end.month, end.day) <= (3, start.month, start.day))
 
 
+@given(REQUESTS[contracts.AdvancedTrainingRequest])
+def test_terms_are_what_is_not_ordinary(request: contracts.AdvancedTrainingRequest) -> None:
+    """The terms hold what differs from an ordinary training, all of it and nothing else; without it there are none."""
+    given_settings = {name: value for name, value in request.overrides if value is not None}
+    if request.evaluation_origins is not None:
+        given_settings["evaluation_origins"] = request.evaluation_origins
+    days = {name: day for name in ("start", "end") if (day := getattr(request, name)) is not None}
+    if not days and not given_settings:
+        assert request.terms is None
+        return
+    assert request.terms is not None
+    assert request.terms.settings == given_settings
+    assert {name: getattr(request.terms, name) for name in days} == days
+    assert set(str(request.terms).split(", ")) == {f"{k} {v}" for k, v in {**days, **given_settings}.items()}
+    again = request.model_copy(update={"products": ("other",), "diagnostics": True, "scheduled": True})
+    assert (again.terms, hash(again.terms)) == (request.terms, hash(request.terms))
+
+
 def test_several_faults_make_one_message() -> None:
     """Everything that is wrong is told at once."""
     with pytest.raises(ConfigurationError) as refused:

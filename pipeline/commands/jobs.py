@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Annotated, Any
 
 import typer
@@ -95,7 +96,7 @@ def cancel(job: Annotated[str, typer.Argument(help="Id of a job or a run, or its
 
 @app.command("retry")
 def retry(job: JobId, as_json: AsJson = False) -> None:
-    """Train again what failed in a job, and what it did not come to; what it trained is left alone.
+    """Train again, under the same terms, what failed in a job or was left over; what it trained is left alone.
 
     Example: pipeline jobs retry 3f2a81c0
     """
@@ -110,7 +111,8 @@ def retry(job: JobId, as_json: AsJson = False) -> None:
     from pipeline.commands import outcome
     from pipeline.commands.run import run_tenants
 
-    config = {"ops": {"training_plan": {"config": {"products": products, "scheduled": False}}}}
+    asked = {"products": products, "scheduled": False, **json.loads(found.parameters.get("terms", "{}"))}
+    config = {"ops": {"training_plan": {"config": asked}}}
     results = run_tenants(installation, [found.tenant_id], {"retry_of": found.id}, quiet=as_json, config=config)
     outcome.show_results(installation, results, as_json)
     if not all(result.success for result in results.values()):

@@ -107,6 +107,10 @@ def show_(
     given = "not written down" if manifest.covariates is None else ", ".join(manifest.covariates) or "none"
     facts |= {"covariates": given}
     show([{"": name, "value": value} for name, value in facts.items()], False, f"Model of {product}")
+    if manifest.terms is not None:
+        show(
+            [{"": name, "value": value} for name, value in manifest.terms.stated.items()], False, "Trained under terms"
+        )
     lines: list[tuple[str, float | None, Metrics]] = [
         ("combination", None, manifest.metrics),
         ("seasonal naive", None, manifest.naive_metrics),
@@ -336,6 +340,7 @@ def comparable(manifest: ModelManifest) -> dict[str, Any]:
     for member in manifest.members:
         facts[f"{member.family}: weight"] = member.weight
         facts |= {f"{member.family}: {name}": value for name, value in member.parameters.items()}
+    facts |= {f"terms: {name}": value for name, value in (manifest.terms.stated if manifest.terms else {}).items()}
     facts["data"], facts["settings"] = manifest.data_fingerprint[:12], manifest.config_fingerprint[:12]
     return facts | {"code": manifest.code_version} | {f"library {k}": v for k, v in manifest.libraries.items()}
 

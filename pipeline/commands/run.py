@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts import Tenant, TrainingRequest
+from contracts import Tenant
 from pipeline.commands import outcome
+from pipeline.commands.asking import parsed_overrides, plan_config
 from pipeline.commands.sampling import add_sample
 from pipeline.commands.shared import AsJson, DateFormat, Tags, only_lines, prepared
 from pipeline.errors import ConfigurationError
 from pipeline.installation import Installation
-from pipeline.requests import accepted
 from pipeline.tags import parsed_tags
 
 Sales = Annotated[str | None, typer.Option("--sales", help="CSV or Parquet: a file, a folder, a glob or a URL.")]
@@ -39,6 +39,14 @@ def run(
     product: Annotated[
         list[str] | None, typer.Option("--product", help="Train this product now; may be given again.")
     ] = None,
+    start: Annotated[str | None, typer.Option("--start", help="First day that the training sees, YYYY-MM-DD.")] = None,
+    end: Annotated[str | None, typer.Option("--end", help="Last day that the training sees, YYYY-MM-DD.")] = None,
+    origins: Annotated[int | None, typer.Option("--origins", help="Past origins to score at, 1 to 52.")] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="SETTING=VALUE for this training: lightgbm_max_depth=6; may be given again."),
+    ] = None,
+    profile: Annotated[bool, typer.Option("--profile", help="Write a profile of the training.")] = False,
     tag: Tags = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,19 +54,20 @@ def run(
 
     Example: pipeline run --sales till.csv --country DE --map date=Datum,product_id=Artikel,quantity=Menge
     """
-    tags = parsed_tags(tag or ())
+    tags, overrides = parsed_tags(tag or ()), parsed_overrides(override or ())
     # One job at a time has the whole machine; under the daemon, jobs share it.
     os.environ.setdefault("WORKERS", str(len(os.sched_getaffinity(0))))
     installation = prepared()
     broken: dict[str, outcome.RunResult] = {}
+    new: Tenant | None = None
     if sales is not None:
         if country is None:
             raise ConfigurationError("--sales needs --country, two capitals such as ES, for the public holidays")
         from pipeline.commands.describing import Described, given_source, make_tenant
 
         described = Described(given_source(sales), country, covariates, tenant, mapping, date_format, region, timezone)
-        made = make_tenant(described, installation.home)
-        wanted = [_saved(installation, made).id]
+        new = make_tenant(described, installation.home)
+        wanted = [new.id]
     else:
         _refuse_alone(
             country=country,
@@ -69,7 +78,13 @@ def run(
             date_format=date_format,
         )
         wanted, broken = _known_tenants(installation, tenant)
-    results = {**run_tenants(installation, wanted, tags, quiet=as_json, config=_plan(wanted, product)), **broken}
+    asked = {"products": product or None, "start": start, "end": end, "evaluation_origins": origins}
+    config = plan_config(wanted, {**asked, "overrides": overrides or None, "diagnostics": profile or None})
+    if new is not None:
+        from pipeline.tenants import save_tenant
+
+        save_tenant(installation.home, new, replace=True)
+    results = {**run_tenants(installation, wanted, tags, quiet=as_json, config=config), **broken}
     outcome.show_results(installation, results, as_json)
     if not all(result.success for result in results.values()):
         raise typer.Exit(1)
@@ -114,13 +129,6 @@ def run_tenants(
     return results
 
 
-def _saved(installation: Installation, tenant: Tenant) -> Tenant:
-    from pipeline.tenants import save_tenant
-
-    save_tenant(installation.home, tenant, replace=True)
-    return tenant
-
-
 def _known_tenants(installation: Installation, tenant_id: str | None) -> tuple[list[str], dict[str, outcome.RunResult]]:
     """The tenants to run, and those whose files are broken; without any, the sample tenants are written first."""
     from pipeline.tenants import list_tenants
@@ -132,16 +140,6 @@ def _known_tenants(installation: Installation, tenant_id: str | None) -> tuple[l
         failed = {name: outcome.RunResult("", False, (f"TenantError: {error}",)) for name, error in broken.items()}
         return [tenant.id for tenant in usable], failed
     return add_sample(installation), {}
-
-
-def _plan(tenants: list[str], products: list[str] | None) -> dict[str, Any] | None:
-    """The configuration of a run that trains some products, whatever their state; None where those due are trained."""
-    if not products:
-        return None
-    if len(tenants) != 1:
-        raise ConfigurationError(f"--product belongs to one tenant: say which with --tenant: {', '.join(tenants)}")
-    request = accepted(TrainingRequest, tenant=tenants[0], products=products)
-    return {"ops": {"training_plan": {"config": {"products": list(request.products)}}}}
 
 
 def _refuse_alone(**options: str | None) -> None:

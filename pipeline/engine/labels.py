@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,10 @@ class Label:
     def codes_as_of(self, column: int) -> Ints:
         """Return (n,) numbers of names, by the rows up to a column; -1 where these say none, or several."""
         return np.where((self.since <= column) & (column < self.until), self.code, -1)
+
+    def since_column(self, start: int) -> Label:
+        """Return the same on an axis that begins at column `start`."""
+        return replace(self, since=np.maximum(self.since - start, 0), until=np.maximum(self.until - start, 0))
 
     def as_of(self, column: int) -> tuple[str | None, ...]:
         """Return the n names, by the rows up to a column; None where these say none, or several."""

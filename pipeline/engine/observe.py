@@ -30,10 +30,10 @@ class Ledgered:
     """Daily sales of n products as dense arrays over t days, before anything is concluded from them.
 
     `quantity` (n, t) units, 0 without a row; `present` (n, t) a row was there; `masked` (n, t) sold out
-    or not on sale; `unpriced` (n, t) a row of zero without a price; `priced` (t,) share of the rows up to
-    each day that have a price. A shop is a location; the last one is the tenant as a whole, for products
-    that several locations sell: `shop` names each product's; `shop_total` (shops, t) units of all its
-    products; `shop_reported` (shops, t) any row was there.
+    or not on sale; `unpriced` (n, t) a row of zero without a price; `rows` (t,) the rows of each day, and
+    `priced` (t,) those of them that have a price. A shop is a location; the last one is the tenant as a
+    whole, for products that several locations sell: `shop` names each product's; `shop_total` (shops, t)
+    units of all its products; `shop_reported` (shops, t) any row was there.
     """
 
     products: tuple[str, ...]
@@ -42,13 +42,38 @@ class Ledgered:
     present: Bools
     masked: Bools
     unpriced: Bools
-    priced: Floats
+    rows: Ints
+    priced: Ints
     shop: Label
     shop_total: Floats
     shop_reported: Bools
     category: Label
     location: Label
     name: Label
+
+    def since(self, first: pd.Timestamp) -> Ledgered:
+        """Return the sales from the first row of `first` or later on; the last day stays, whatever `first` is.
+
+        Products stay, also those without a row left. Shops and labels are what all rows, the earlier ones too, say.
+        """
+        start = min(int(self.dates.searchsorted(first)), len(self.dates) - 1)
+        start += int((self.rows[start:] > 0).argmax())
+        return replace(
+            self,
+            dates=self.dates[start:],
+            quantity=self.quantity[:, start:],
+            present=self.present[:, start:],
+            masked=self.masked[:, start:],
+            unpriced=self.unpriced[:, start:],
+            rows=self.rows[start:],
+            priced=self.priced[start:],
+            shop=self.shop.since_column(start),
+            shop_total=self.shop_total[:, start:],
+            shop_reported=self.shop_reported[:, start:],
+            category=self.category.since_column(start),
+            location=self.location.since_column(start),
+            name=self.name.since_column(start),
+        )
 
 
 def lay_out(daily: pd.DataFrame, last: pd.Timestamp | None = None) -> Ledgered:
@@ -86,6 +111,7 @@ def lay_out(daily: pd.DataFrame, last: pd.Timestamp | None = None) -> Ledgered:
         present=at.marks(),
         masked=at.marks(_off_sale(rows)),
         unpriced=unpriced,
+        rows=np.bincount(at.column, minlength=len(dates)),
         priced=priced,
         shop=label(place, at.row, at.column, at.shape),
         shop_total=total,
@@ -119,7 +145,7 @@ def observe(sales: Ledgered, outlook: Outlook, origin: pd.Timestamp | None = Non
     status = np.where(is_observed(shop_status), np.where(quantity > 0, Status.SOLD, Status.ZERO), shop_status)
     status = status.astype(np.int8)
     status[sales.masked[:, :stop]] = Status.MASKED
-    if sales.priced[last] > MOSTLY:
+    if sales.priced[:stop].sum() > MOSTLY * sales.rows[:stop].sum():
         status[sales.unpriced[:, :stop]] = Status.MASKED
     begun = np.cumsum(sales.present[:, :stop], axis=1) > 0
     status[~begun] = Status.BEFORE
@@ -211,13 +237,13 @@ def _shops(places: pd.Series, units: Floats, at: _Cells) -> tuple[Floats, Bools]
     return np.vstack([total, total.sum(axis=0)]), np.vstack([reported, reported.any(axis=0)])
 
 
-def _prices(rows: pd.DataFrame, at: _Cells) -> tuple[Bools, Floats]:
-    """(n, t) rows of zero without a price, and (t,) the share of the rows up to each day that have one."""
+def _prices(rows: pd.DataFrame, at: _Cells) -> tuple[Bools, Ints]:
+    """(n, t) rows of zero without a price, and (t,) how many of each day's rows have one."""
     if "unit_price" not in rows:
-        return np.zeros(at.shape, bool), np.zeros(at.shape[1])
+        return np.zeros(at.shape, bool), np.zeros(at.shape[1], np.int64)
     given = rows["unit_price"].notna().to_numpy(bool)
-    priced, all_rows = (np.bincount(at.column[part], minlength=at.shape[1]) for part in (given, slice(None)))
-    return at.marks(~given & (rows["quantity"] == 0).to_numpy(bool)), priced.cumsum() / all_rows.cumsum()
+    priced = np.bincount(at.column[given], minlength=at.shape[1])
+    return at.marks(~given & (rows["quantity"] == 0).to_numpy(bool)), priced
 
 
 def _off_sale(rows: pd.DataFrame) -> Bools:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from contracts import Member, ModelManifest
+from contracts import Member, ModelManifest, TrainingTerms
 from pipeline.compute import map_unordered, worker_memory
 from pipeline.engine.explain import explain
 from pipeline.engine.families import FAMILIES, Scope
@@ -102,19 +103,22 @@ def explain_members(
 def _tasks(
     manifests: Sequence[ModelManifest], data: TenantData, store: ArtefactStore, settings: Settings, found: Predictions
 ) -> Iterator[PredictTask]:
-    groups: dict[tuple[str, tuple[str, ...]], list[tuple[str, Member]]] = {}
+    groups: dict[tuple[str, tuple[str, ...], dt.date | None], list[tuple[str, Member]]] = {}
     for manifest in manifests:
+        first = manifest.terms.start if manifest.terms else None
         for member in manifest.members:
             shared = tuple(ref.sha256 for ref in member.files) if member.scope == Scope.TENANT else ()
-            groups.setdefault((member.family, shared), []).append((manifest.product_id, member))
+            groups.setdefault((member.family, shared, first), []).append((manifest.product_id, member))
     row_of = data.panel.row
-    for (family, shared), users in groups.items():
+    # A member that is solved anew each day must see no more of the past than its model was trained and scored on.
+    seen = {first: data.under(TrainingTerms(start=first) if first else None) for *_, first in groups}
+    for (family, shared, first), users in groups.items():
         size = len(users) if shared else CHUNK
         for chunk in (users[start : start + size] for start in range(0, len(users), size)):
             read = list(_read(chunk[:1] if shared else chunk, store, found, [product for product, _ in chunk]))
             able = [product for product, _ in chunk if product not in found.faults]
             if able:
-                panel = data.held.panel.take([row_of[product] for product in able])
+                panel = seen[first].held.panel.take([row_of[product] for product in able])
                 outlook = data.outlook.take(able)
                 yield PredictTask(family, tuple(read), panel, outlook, settings.horizon_days)
 

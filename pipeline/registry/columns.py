@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import unquote
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, Text, TypeDecorator
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer, Text, TypeDecorator
+
+from contracts import TrainingTerms
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 """A growing number; SQLite counts up only what it calls an integer."""
@@ -59,3 +62,18 @@ class ReadableText(TypeDecorator[str]):
         if value is None:
             return None
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+class TermsJson(TypeDecorator[TrainingTerms]):
+    """The terms of a training, as JSON; NULL for an ordinary one."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: TrainingTerms | None, dialect: Dialect) -> dict[str, Any] | None:
+        """Hand over what is given."""
+        return None if value is None else value.model_dump(mode="json", exclude_defaults=True)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> TrainingTerms | None:
+        """Return the terms."""
+        return None if value is None else TrainingTerms.model_validate(value)

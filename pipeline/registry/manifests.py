@@ -30,6 +30,7 @@ def model_row(manifest: ModelManifest, key: bytes | None) -> dict[str, Any]:
         "type": manifest.model_type,
         "algorithm": "+".join(member.family for member in manifest.members),
         "origin": manifest.origin,
+        "terms": manifest.terms,
         "demand_class": manifest.demand_class,
         "data_fingerprint": manifest.data_fingerprint,
         "config_fingerprint": manifest.config_fingerprint,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from contracts import JobProgress, Priority, Severity
+from contracts import JobProgress, Priority, Severity, TrainingTerms
 
 
 class JobStatus(StrEnum):
@@ -199,7 +199,10 @@ class AlertRecord:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """One registered model without its manifest; `algorithm` joins its families by `+`."""
+    """One registered model without its manifest; `algorithm` joins its families by `+`.
+
+    `terms` are those of its training, None where it was an ordinary one.
+    """
 
     id: int
     tenant_id: str
@@ -220,6 +223,7 @@ class ModelRecord:
     deployed_since: dt.datetime | None
     previous_version: str | None
     manifest_sha256: str
+    terms: TrainingTerms | None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import JSON, Date, Double, ForeignKey, Index, MetaData, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from pipeline.registry.columns import BigId, ProductText, ReadableText, UtcDateTime
+from contracts import TrainingTerms
+from pipeline.registry.columns import BigId, ProductText, ReadableText, TermsJson, UtcDateTime
 
 
 class Base(DeclarativeBase):
@@ -140,6 +141,7 @@ class TrainedModel(Base):
     manifest_sha256: Mapped[str] = mapped_column(String(64))
     manifest: Mapped[str] = mapped_column(Text)
     signature: Mapped[str | None] = mapped_column(String(64))
+    terms: Mapped[TrainingTerms | None] = mapped_column(TermsJson)
 
 
 class PerformanceMetric(Base):

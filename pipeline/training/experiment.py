@@ -46,6 +46,8 @@ def parameters(settings: Settings, data: TenantData) -> dict[str, Any]:
     }
     for family, recipe in made.items():
         found |= {f"{family}.{name}": value for name, value in recipe.parameters.items()}
+    if data.terms is not None:
+        found["terms"] = data.terms.model_dump_json(exclude_defaults=True)
     if search := search_of(settings):
         found |= {f"trials.{demand_class}": trials for demand_class, trials in search.trials.items()}
         found |= {"tuning.sampler": settings.tuning_sampler, "tuning.pruner": settings.tuning_pruner}

@@ -188,6 +188,10 @@ def same_recipe(champion: ModelRecord, manifest: ModelManifest) -> bool:
     return mine == (champion.type, champion.algorithm, champion.config_fingerprint)
 
 
-def same_code(champion: ModelRecord, manifest: ModelManifest) -> bool:
-    """Say whether the code that makes models was the same; a fault of new code is not the champion's."""
-    return manifest.code_version == champion.code_version
+def fresher_fit(champion: ModelRecord, manifest: ModelManifest) -> bool:
+    """Say whether a model is what the champion would be today, so that its fault is the champion's too.
+
+    One of other code is none, nor is one that was trained on other days by its terms.
+    """
+    alike = (champion.code_version, champion.terms) == (manifest.code_version, manifest.terms)
+    return alike and same_recipe(champion, manifest)

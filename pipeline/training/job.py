@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from contracts import Outcome, PlanRow, Priority
+from contracts import Outcome, PlanRow, Priority, TrainingTerms
 from pipeline.errors import RegistryError
 from pipeline.events.relay import relay_after_training
 from pipeline.installation import Installation
@@ -24,6 +24,7 @@ from pipeline.training.lock import training_lock
 from pipeline.training.mirror import mirror
 from pipeline.training.plan import causes
 from pipeline.training.record import PLANNING, Record
+from pipeline.training.terms import data_under, settings_under
 from pipeline.training.trainer import TRAINING, Done, Trainer
 
 WAITING = "not planned yet"
@@ -38,6 +39,7 @@ class Order:
     """Who asks for a job, under which name and run it is known, and with which tags it is found again.
 
     `retry_count` is how many runs before tried the same; `priority` is the one that it waited in the queue with.
+    `terms` are those under which it trains, and `diagnostics` asks for a profile, whatever ENABLE_PROFILING says.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Order:
     tags: Mapping[str, str] = field(default_factory=dict)
     retry_count: int = 0
     priority: Priority = Priority.NORMAL
+    terms: TrainingTerms | None = None
+    diagnostics: bool = False
 
 
 class Job:
@@ -91,12 +95,12 @@ def training_job(installation: Installation, tenant_id: str, planner: Planner, o
     Args:
         installation: where everything is kept.
         tenant_id: whose products are trained.
-        planner: makes the plan from the tenant's data.
-        order: who asks.
+        planner: makes the plan from all of the tenant's data.
+        order: who asks, and under which terms.
 
     Raises:
         LockedError: another training of the tenant held the lock too long.
-        DataError: the tenant has no sales or no calendar yet.
+        DataError: the tenant has no sales or no calendar yet, or the terms leave too few days of them.
     """
     job_id = installation.registry.start_job(
         tenant_id,
@@ -111,18 +115,19 @@ def training_job(installation: Installation, tenant_id: str, planner: Planner, o
         pending=True,
     )
     record = Record(installation, tenant_id, job_id)
-    with bound(tenant=tenant_id, job=job_id), _recorded(installation, tenant_id, planner, record) as job:
+    with bound(tenant=tenant_id, job=job_id), _recorded(installation, planner, order, record) as job:
         yield job
 
 
 @contextmanager
-def _recorded(installation: Installation, tenant_id: str, planner: Planner, record: Record) -> Iterator[Job]:
+def _recorded(installation: Installation, planner: Planner, order: Order, record: Record) -> Iterator[Job]:
     """The job under its lock, and its end on record; then others are told."""
+    tenant_id = record.tenant_id
     try:
         with training_lock(installation, tenant_id, installation.settings.training_lock_wait_seconds) as held:
             try:
-                job = _begun(installation, tenant_id, planner, record, held)
-                with profiled(installation, record.job_id):
+                job = _begun(installation, planner, order, record, held)
+                with profiled(installation, record.job_id, asked=order.diagnostics):
                     yield job
             except BaseException as error:
                 record.fail(error)  # While the lock is still held, so that no other training closes the job.
@@ -142,40 +147,45 @@ def _tell_others(installation: Installation, tenant_id: str) -> None:
     mirror(installation, tenant_id)
 
 
-def _begun(installation: Installation, tenant_id: str, planner: Planner, record: Record, held: Held) -> Job:
+def _begun(installation: Installation, planner: Planner, order: Order, record: Record, held: Held) -> Job:
     """Plan a pending job, and record that it runs: its time begins now, whatever it waited before."""
-    begun = time.monotonic()
+    begun, tenant_id = time.monotonic(), record.tenant_id
     installation.store.mark(installation.registry.identity)
     close_interrupted(installation, tenant_id, but=record.job_id)
-    data = installation.data(tenant_id)
-    plan = planner(data)
+    known = installation.data(tenant_id)
+    data = data_under(order.terms, known, installation.settings)
+    settings = settings_under(order.terms, installation.settings)
+    plan = planner(known)
     record.names = {product: name for product, name in zip(data.panel.products, data.panel.name, strict=True) if name}
     installation.registry.begin_job(
         record.job_id,
         cause=causes(plan),
         products_total=sum(row.due for row in plan),
-        parameters=parameters(installation.settings, data),
+        parameters=parameters(settings, data),
     )
     installation.registry.save_plan(record.job_id, plan)
     record.log("info", PLANNING, causes(plan), products=len(plan), origin=str(data.origin.date()))
     trainer = Trainer(
         data=data,
         home=installation.home,
-        settings=installation.settings,
+        settings=settings,
         registry=installation.registry,
         store=installation.store,
         job_id=record.job_id,
         workers=installation.workers,
         progress=record,
-        deadline=begun + 60 * installation.settings.max_training_time_minutes,
+        deadline=begun + 60 * settings.max_training_time_minutes,
     )
     return Job(trainer, plan, held, record)
 
 
 @contextmanager
-def profiled(installation: Installation, job_id: str) -> Iterator[None]:
-    """Write a profile of the block under `profiles/` where ENABLE_PROFILING asks for it; read it with pstats."""
-    if not installation.settings.enable_profiling:
+def profiled(installation: Installation, job_id: str, *, asked: bool) -> Iterator[None]:
+    """Write a profile of the block under `profiles/` where it is asked for, or always is: ENABLE_PROFILING.
+
+    Read it with pstats.
+    """
+    if not (asked or installation.settings.enable_profiling):
         yield
         return
     import cProfile

@@ -69,6 +69,7 @@ class ManifestMaker:
             created_at=dt.datetime.now(dt.UTC),
             job_id=self.job_id,
             origin=self.data.origin.date(),
+            terms=self.data.terms,
             horizon=self.settings.horizon_days,
             demand_class=demand_class,
             data_days=row.data_days,

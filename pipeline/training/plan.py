@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from contracts import Cause, PlanRow
+from contracts import Cause, PlanRow, TrainingTerms
 from pipeline.engine.demand import RECENT_DAYS, insufficient
 from pipeline.engine.panel import Status
 from pipeline.registry.records import ModelRecord
@@ -17,16 +17,21 @@ from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
 from pipeline.training.fingerprint import fingerprints, fingerprints_as_of
 from pipeline.training.recipes import CODE_VERSION, config_fingerprint
+from pipeline.training.terms import data_under, settings_under
 
 NONE_BROKEN: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
 class Occasion:
-    """Why a plan is made: `requested` products (None: no request) and whether the weekly schedule asks."""
+    """Why a plan is made: `requested` products (None: no request) and whether the weekly schedule asks.
+
+    `terms` are those under which what is due will be trained; they make nothing due.
+    """
 
     requested: frozenset[str] | None = None
     scheduled: bool = False
+    terms: TrainingTerms | None = None
 
     @classmethod
     def of(cls, plan: Sequence[PlanRow]) -> Occasion:
@@ -56,29 +61,47 @@ def make_plan(
 ) -> list[PlanRow]:
     """Return a row for every product of the tenant, the most important first.
 
+    What is due is told from all sales up to the origin; of a product's newest model, from what a training under that
+    model's terms would see today. What a row says of the data is what the training under the occasion's terms will see.
+
     Args:
         data: the tenant's sales as of the origin.
         latest: the newest registered model by product.
         settings: minimum days, ages, and shares.
         occasion: who asks.
         unusable: products whose model is broken, and what is wrong with it.
+
+    Raises:
+        InsufficientDataError: the occasion's terms leave too few days to train on.
     """
-    now, config = fingerprints(data.panel), config_fingerprint(settings, data.outlook)
-    then = fingerprints_as_of(data, (pd.Timestamp(model.origin) for model in latest.values()))
+    seen = data_under(occasion.terms, data, settings)
+    now, as_of = fingerprints(seen.panel), _as_of_models(data, latest.values(), settings)
     rows = []
     for index, product in enumerate(data.panel.products):
         model = latest.get(product)
-        origin = None if model is None else pd.Timestamp(model.origin)
-        known = _Known(
-            now[product],
-            None if origin is None else then.get(origin, {}).get(product),
-            config,
-            data.origin,
-            _new_days(data, index, origin),
-            unusable.get(product),
-        )
-        rows.append(_row(data, index, model, known, settings, occasion))
+        as_of_model, config = as_of.get(product, (None, ""))
+        new_days = 0 if model is None else _new_days(data, index, pd.Timestamp(model.origin))
+        known = _Known(now[product], as_of_model, config, data.origin, new_days, unusable.get(product))
+        rows.append(_row(seen, index, model, known, settings, occasion))
     return sorted(rows, key=lambda row: (-row.importance, row.product_id))
+
+
+def _as_of_models(
+    data: TenantData, models: Iterable[ModelRecord], settings: Settings
+) -> dict[str, tuple[str | None, str]]:
+    """Return, by product, the fingerprints of sales and settings that its model would have if it were made today."""
+    by_terms: dict[TrainingTerms | None, list[ModelRecord]] = {}
+    for model in models:
+        by_terms.setdefault(model.terms, []).append(model)
+    found: dict[str, tuple[str | None, str]] = {}
+    for terms, alike in by_terms.items():
+        config = config_fingerprint(settings_under(terms, settings), data.outlook)
+        then = fingerprints_as_of(data.under(terms), (pd.Timestamp(model.origin) for model in alike))
+        found |= {
+            model.product_id: (then.get(pd.Timestamp(model.origin), {}).get(model.product_id), config)
+            for model in alike
+        }
+    return found
 
 
 def causes(plan: Sequence[PlanRow]) -> str:
@@ -106,6 +129,8 @@ def _row(
         cause, reason = None, insufficient(days, settings.min_training_data_days)
     elif bool(demand.discontinued[index]) and cause is not Cause.REQUEST:
         cause, reason = None, f"discontinued: no sale in the last {min(days, RECENT_DAYS)} observed days"
+    if cause is not None and occasion.terms is not None:
+        reason = f"{reason}; under terms: {occasion.terms}"
     age = 365 if model is None else (known.origin - pd.Timestamp(model.origin)).days
     return PlanRow(
         tenant_id=data.tenant.id,
@@ -147,9 +172,7 @@ def _cause(  # noqa: PLR0911 - a list of causes, the first that holds
     return None, "unchanged since the last training" if age == 0 else f"version {model.version} is {age} days old"
 
 
-def _new_days(data: TenantData, index: int, origin: pd.Timestamp | None) -> int:
-    if origin is None:
-        return 0
+def _new_days(data: TenantData, index: int, origin: pd.Timestamp) -> int:
     start = int(data.panel.dates.searchsorted(origin, side="right"))
     status = data.panel.status[index, start:]
     return int(np.isin(status, (Status.SOLD, Status.ZERO)).sum())

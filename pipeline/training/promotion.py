@@ -11,7 +11,7 @@ from pipeline.registry.records import ModelRecord
 from pipeline.registry.registry import Registry
 from pipeline.registry.store import ArtefactStore
 from pipeline.settings import Settings
-from pipeline.training.gate import Verdict, judge, loses_clearly, same_code, same_recipe
+from pipeline.training.gate import Verdict, fresher_fit, judge, loses_clearly
 from pipeline.training.integrity import VerifiedOnce, Verifies, broken_files
 
 ACTOR = "pipeline"
@@ -51,7 +51,7 @@ def decide(manifest: ModelManifest, registry: Registry, store: Verifies, setting
         reason = f"not decided, the next run asks again: {error}"
         return Verdict(manifest.product_id, manifest.version, promoted=False, reason=reason, figures={}, decided=False)
     if settings.enable_auto_deployment and not verdict.promoted and loses_clearly(manifest):
-        same = champion is not None and same_recipe(champion, manifest) and same_code(champion, manifest)
+        same = champion is not None and fresher_fit(champion, manifest)
         verdict = replace(verdict, withdrawn=champion.version if champion and same else None)
     try:
         _record(verdict, manifest.tenant_id, registry, champion.version if champion else None)

@@ -26,7 +26,7 @@ class Record:
     """A job's row and log; called with (step, done, total) it passes progress on and writes every whole percent."""
 
     def __init__(self, installation: Installation, tenant_id: str, job_id: str) -> None:
-        self._registry, self._tenant_id, self.job_id = installation.registry, tenant_id, job_id
+        self._registry, self.tenant_id, self.job_id = installation.registry, tenant_id, job_id
         self._last: tuple[str, int] | None = None
         self._step, self._begun, self._done = PLANNING, time.perf_counter(), 0
         self._ended = False
@@ -54,12 +54,12 @@ class Record:
         """Add a line to the job's log, and to that of the process; there, what is no fault is told at DEBUG."""
         heard = logging.DEBUG if level == "info" else logging.getLevelNamesMapping()[level.upper()]
         logger.log(heard, "%s: %s", step, message)
-        self._registry.log(self._tenant_id, self.job_id, level, step, message, details=details)
+        self._registry.log(self.tenant_id, self.job_id, level, step, message, details=details)
 
     def complete(self, figures: list[Figure]) -> None:
         """Close the job with its tenant's figures."""
         self._end_step()
-        self._registry.save_figures(self._tenant_id, self.job_id, figures)
+        self._registry.save_figures(self.tenant_id, self.job_id, figures)
         self._registry.finish_job(self.job_id, JobStatus.COMPLETED, counts=self._counts, names=self.names)
         self._ended = True
 
@@ -85,6 +85,4 @@ class Record:
         if self._step != PLANNING:
             took = 1000 * (time.perf_counter() - self._begun)
             logger.debug("%s: %d done in %.1f s", self._step, self._done, took / 1000)
-            self._registry.log(
-                self._tenant_id, self.job_id, "info", self._step, f"{self._done} done", milliseconds=took
-            )
+            self._registry.log(self.tenant_id, self.job_id, "info", self._step, f"{self._done} done", milliseconds=took)

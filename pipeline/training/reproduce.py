@@ -19,6 +19,7 @@ from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
 from pipeline.training.fingerprint import fingerprints
 from pipeline.training.recipes import CODE_VERSION, config_fingerprint, library_versions
+from pipeline.training.terms import settings_under
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Reproduction:
 
 
 def reproduce(manifest: ModelManifest, data: TenantData, store: ArtefactStore, settings: Settings) -> Reproduction:
-    """Fit each member of a model again, on today's knowledge of the sales up to its origin.
+    """Fit each member of a model again, on today's knowledge of the sales up to its origin, under its terms.
 
     Args:
         manifest: of the model.
@@ -73,7 +74,7 @@ def reproduce(manifest: ModelManifest, data: TenantData, store: ArtefactStore, s
             f"version {manifest.version} of {manifest.product_id!r} was trained on sales up to {manifest.origin}; "
             f"the sales that are stored end on {data.origin.date()} or do not hold the product"
         )
-    then = replace(data, origin=origin)
+    then, settings = replace(data, origin=origin).under(manifest.terms), settings_under(manifest.terms, settings)
     members = tuple(_remade(member, manifest, then, store, settings) for member in manifest.members if member.files)
     return Reproduction(manifest, differences(manifest, then, settings), members)
 

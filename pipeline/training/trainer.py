@@ -120,7 +120,9 @@ class Trainer:
             self.evaluation = origins.evaluation()
 
     def _origins(self) -> Origins:
-        return Origins(self.data, self.home.tenant(self.data.tenant.id) / "evaluated", self.settings)
+        # Of their own under terms: only what the next training may ask for again is kept.
+        kept = "evaluated" if self.data.terms is None else "evaluated_under_terms"
+        return Origins(self.data, self.home.tenant(self.data.tenant.id) / kept, self.settings)
 
     def _train(self, due: Mapping[str, PlanRow]) -> Iterator[Done]:
         """First what concerns many products: past origins, searches, pooled fits; then product after product."""

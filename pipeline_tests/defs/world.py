@@ -114,9 +114,9 @@ class World:
         with self.entered(**settings):
             return run_job(tenant_id, job)
 
-    def retrain(self, tenant_id: str, products: Sequence[str]) -> RunResult:
+    def retrain(self, tenant_id: str, products: Sequence[str], **terms: object) -> RunResult:
         """Run `retrain_products` as the launchpad does."""
-        config = {"ops": {"training_plan": {"config": {"products": list(products)}}}}
+        config = {"ops": {"training_plan": {"config": {"products": list(products), **terms}}}}
         with self.entered():
             return run_job(tenant_id, "retrain_products", config)
 

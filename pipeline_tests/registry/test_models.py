@@ -7,7 +7,7 @@ import datetime as dt
 import pytest
 from sqlalchemy import text
 
-from contracts import ArtefactRef, Metrics, ModelType
+from contracts import ArtefactRef, HyperparameterOverrides, Metrics, ModelType, TrainingTerms
 from pipeline.errors import IntegrityError, NotRegisteredError, RegistryError
 from pipeline.registry import Registry, Wanted, models
 from pipeline_tests.registry.builders import (
@@ -43,6 +43,26 @@ def test_a_record_tells_what_the_manifest_tells(registry: Registry) -> None:
     assert (record.origin, record.created_at) == (dt.date(2026, 3, 1), MOMENT)
     assert (record.demand_class, record.data_points, record.seconds) == ("high", 700, 0.4)
     assert (record.job_id, record.deployed, record.deployed_since) == (job_id, False, None)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        None,
+        TrainingTerms(start=dt.date(2025, 3, 1)),
+        TrainingTerms(end=dt.date(2026, 2, 1), evaluation_origins=3),
+        TrainingTerms(overrides=HyperparameterOverrides(lightgbm_learning_rate=0.1, lightgbm_max_depth=4)),
+    ],
+    ids=str,
+)
+def test_terms_are_kept_with_the_model(registry: Registry, terms: TrainingTerms | None) -> None:
+    """Record, newest model and manifest have the terms; an ordinary training's are NULL, not a JSON null."""
+    version = register(registry, start(registry), terms=terms)
+    assert registry.manifest("bakery", "baguette", version).terms == terms
+    assert registry.models("bakery")[0].terms == registry.latest("bakery")["baguette"].terms == terms
+    with registry._reading() as connection:
+        unset = connection.scalar(text("SELECT terms IS NULL FROM trained_models"))
+    assert bool(unset) == (terms is None)
 
 
 def test_metrics_are_kept_by_family(registry: Registry) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 import shutil
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +146,8 @@ class Shop:
 
     def job(self, tenant_id: str = "bakery", **occasion: object) -> AbstractContextManager[Job]:
         """Open a job for what is due."""
-        return training_job(self.installation, tenant_id, lambda _data: self.plan(tenant_id, **occasion), ORDER)
+        order = replace(ORDER, terms=Occasion(**occasion).terms)
+        return training_job(self.installation, tenant_id, lambda _data: self.plan(tenant_id, **occasion), order)
 
     def train(self, tenant_id: str = "bakery", **occasion: object) -> tuple[list[Done], Job]:
         """Train what is due, to the end."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
-from contracts import ArtefactRef, Metrics, ModelManifest
+from contracts import ArtefactRef, Metrics, ModelManifest, TrainingTerms
 from pipeline.registry.records import Decision
 from pipeline.registry.store import ArtefactStore
 from pipeline.registry.tables import TrainedModel
@@ -235,11 +236,12 @@ def test_the_naive_takes_the_place_of_a_recipe_that_loses_to_it(trained: Shop) -
         {"config_fingerprint": "0" * 64},
         {"code_version": "another"},
         {"members": ()},
+        {"terms": TrainingTerms(start=dt.date(2024, 6, 1))},
     ],
-    ids=["within chance", "without a spread", "other settings", "other code", "other families"],
+    ids=["within chance", "without a spread", "other settings", "other code", "other families", "other days"],
 )
 def test_a_champion_stays_where_nothing_is_shown_against_it(trained: Shop, changes: dict[str, object]) -> None:
-    """A refusal within one standard error, or of another recipe, says nothing about the champion."""
+    """A refusal within one standard error, of another recipe, or under terms, says nothing about the champion."""
     champion = next_after_champion(trained)
     verdict = decided(trained, losing(trained, **changes))
     assert (verdict.promoted, verdict.withdrawn) == (False, None)

@@ -4,6 +4,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
-from contracts import LedgerRow, Outcome, PlanRow, TrainingRequest
+from contracts import AdvancedTrainingRequest, LedgerRow, Outcome, PlanRow
 from pipeline.defs import columns
 from pipeline.defs.ingestion.assets import OWNERS, features
 from pipeline.defs.partitions import PRODUCTS, TENANTS
@@ -39,16 +40,21 @@ from pipeline.training.promotion import decide_all
 GROUP = "training"
 OF_ANY = dg.AllPartitionMapping()
 """Between tenants and products; without a mapping a backfill looks for partitions of the same name and refuses."""
-ASKED = TrainingRequest.model_fields
+ASKED = AdvancedTrainingRequest.model_fields
 NAMED = 10
 """Products that a failure names; the ledger has them all."""
 
 
 class PlanConfig(dg.Config):
-    """Which products a run shall train."""
+    """Which products a run shall train, and under which terms."""
 
     products: list[str] = Field(default_factory=list, description=ASKED["products"].description)
     scheduled: bool = Field(False, description=ASKED["scheduled"].description)
+    start: str | None = Field(None, description=ASKED["start"].description)
+    end: str | None = Field(None, description=ASKED["end"].description)
+    evaluation_origins: int | None = Field(None, description=ASKED["evaluation_origins"].description)
+    diagnostics: bool = Field(False, description=ASKED["diagnostics"].description)
+    overrides: dict[str, Any] = Field(default_factory=dict, description=ASKED["overrides"].description)
 
     def occasion(self, tenant_id: str) -> Occasion:
         """Return the same as the plan knows it, once it is found to be a good request.
@@ -56,8 +62,8 @@ class PlanConfig(dg.Config):
         Raises:
             ConfigurationError: it is none; says which field breaks which rule.
         """
-        request = accepted(TrainingRequest, tenant=tenant_id, products=self.products, scheduled=self.scheduled)
-        return Occasion(frozenset(request.products) or None, request.scheduled)
+        request = accepted(AdvancedTrainingRequest, tenant=tenant_id, **self.model_dump())
+        return Occasion(frozenset(request.products) or None, request.scheduled, request.terms)
 
 
 @dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[features])
@@ -79,9 +85,10 @@ def training_plan(
     if seen is not None:
         remember_plan(opened.home, data.tenant.id, seen)
     causes = Counter(str(row.cause) for row in plan if row.due)
+    told = {"terms": str(occasion.terms)} if occasion.terms else {}
     return dg.MaterializeResult(
         metadata=of_table(
-            frame, path, PlanRow, due=sum(causes.values()), causes=dict(causes), origin=str(data.origin.date())
+            frame, path, PlanRow, due=sum(causes.values()), causes=dict(causes), origin=str(data.origin.date()), **told
         )
     )
 
@@ -113,8 +120,10 @@ def train(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Train the products that are due, the most important first; each is materialized as soon as it is stored."""
     opened, tenant_id = installation.open(), context.partition_key
-    planner = _planner(opened, _occasion(context, opened.home.table(tenant_id, "training_plan")))
-    order = order_of(context, "train", context.run.tags.get("cause", "dagster"))
+    asked = _asked(context)
+    occasion = asked.occasion(tenant_id) if asked else _of_stored_plan(opened.home.table(tenant_id, "training_plan"))
+    planner, order = _planner(opened, occasion), order_of(context, "train", context.run.tags.get("cause", "dagster"))
+    order = replace(order, terms=occasion.terms, diagnostics=asked is not None and asked.diagnostics)
     rows: list[LedgerRow] = []
     with shown_progress(context, opened, tenant_id), training_job(opened, tenant_id, planner, order) as job:
         for done in job.train():
@@ -141,14 +150,16 @@ def _planner(opened: Installation, occasion: Occasion) -> Planner:
     return planner
 
 
-def _occasion(context: dg.AssetExecutionContext, path: Path) -> Occasion:
-    """What the run was asked for; of a run that makes no plan itself, what the stored plan was made for.
+def _asked(context: dg.AssetExecutionContext) -> PlanConfig | None:
+    """What the run was asked for; None: it makes no plan itself, and was asked for nothing."""
+    if not context.job_def.has_node_named("training_plan"):
+        return None
+    steps: Any = context.run.run_config.get("ops", {})
+    return PlanConfig(**steps.get("training_plan", {}).get("config", {}))
 
-    The stored plan may be another run's by now: the command line does not wait in Dagster's queue.
-    """
-    if context.job_def.has_node_named("training_plan"):
-        steps: Any = context.run.run_config.get("ops", {})
-        return PlanConfig(**steps.get("training_plan", {}).get("config", {})).occasion(context.partition_key)
+
+def _of_stored_plan(path: Path) -> Occasion:
+    """What the stored plan was made for, which may be another run's by now: the command line waits in no queue."""
     return Occasion.of([PlanRow.model_validate(row) for row in records(read_table(path, "the training plan"))])
 
 

@@ -1,4 +1,4 @@
-"""Events that go out, messages that come in, alerts, and the shared state of circuit breakers."""
+"""Events that go out, messages that come in, alerts, the shared state of circuit breakers, and terms of trainings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST_WORD = "ix_training_ledger_tenant_id_product_key_id"
 
 
 def upgrade() -> None:
-    """Add the tables, and an index that finds the ledger's last word on a product; no row changes."""
+    """Add the tables, an index that finds the ledger's last word on a product, and a column; no row changes."""
     op.create_table(
         "outbox",
         sa.Column("id", BIG_ID, nullable=False),
@@ -77,10 +77,12 @@ def upgrade() -> None:
     )
     op.create_index("ix_alerts_ended_at_id", "alerts", ["ended_at", "id"])
     op.create_index(LAST_WORD, "training_ledger", ["tenant_id", "product_key", "id"])
+    op.add_column("trained_models", sa.Column("terms", sa.JSON(), nullable=True))
 
 
 def downgrade() -> None:
     """Drop what was added."""
+    op.drop_column("trained_models", "terms")
     op.drop_index(LAST_WORD, "training_ledger")
     for table in ("alerts", "circuit_breakers", "inbox", "outbox"):
         op.drop_table(table)

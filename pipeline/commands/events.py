@@ -114,4 +114,6 @@ def send(
 def _about(body: dict[str, Any]) -> str:
     if body["event_type"] == "training_completed":
         return f"{body['results']['successful_trainings']} of {body['results']['total_products']} products trained"
-    return f"{body['product_name'] or 'the training'}: {body['error_message']}"
+    if body["event_type"] == "training_failed":
+        return f"{body['product_name'] or 'the training'}: {body['error_message']}"
+    return f"{body['subject']}: {body['outcome'] if body['event_type'] == 'alert_ended' else body['message']}"

@@ -1,7 +1,7 @@
 """What is asked for once a night or once a week, each tenant by its own clock.
 
 The schedules tick every few minutes and ask for what is due and was not asked for before: a run says by its tags which
-night it is for. So a daemon that was away makes up for it, and one that ticks twice asks once.
+night it is for. So a daemon that was away makes up for it while the night lasts, and one that ticks twice asks once.
 """
 
 from __future__ import annotations

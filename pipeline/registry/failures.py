@@ -29,6 +29,12 @@ RULES: dict[str, Advice] = {
     INTERRUPTED: Advice(Severity.MEDIUM, "Run it again: what was finished is kept, the rest is done then."),
     "LockLostError": Advice(Severity.MEDIUM, "Run it again: what was finished is kept, the rest is done then."),
     "SourceError": Advice(Severity.MEDIUM, "Mend the sales or covariates file that the message names."),
+    "BadAnswerError": Advice(
+        Severity.MEDIUM, "See what the service answers: an address, a login or its owner is wrong."
+    ),
+    "ServiceUnavailableError": Advice(
+        Severity.MEDIUM, "Nothing at first: it is asked again by itself. `pipeline breakers list` says since when."
+    ),
     "DataError": Advice(Severity.MEDIUM, "Mend the sales that the message names, then run the tenant again."),
     "EngineError": Advice(Severity.MEDIUM, "Look at the product's sales and calendar for what is odd."),
     "ComputeError": Advice(Severity.MEDIUM, "Run it again; if it recurs lower WORKERS or raise TASK_TIMEOUT_SECONDS."),

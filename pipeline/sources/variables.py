@@ -34,9 +34,16 @@ def bearer(token: str | None) -> dict[str, str]:
     """Return the header that a reference to a bearer token stands for; none where there is no token.
 
     Raises:
-        ConfigurationError: as `filled` does.
+        ConfigurationError: as `filled` does, or it holds what no header may, which a client would tell with the token.
     """
-    return {} if token is None else {"Authorization": f"Bearer {filled(token)}"}
+    if token is None:
+        return {}
+    value = filled(token)
+    if not (value.isascii() and value.isprintable()):
+        raise ConfigurationError(
+            f"the token {token} holds a letter that no header may: only printable ASCII can be sent"
+        )
+    return {"Authorization": f"Bearer {value}"}
 
 
 def holds_password(url: str) -> bool:
@@ -50,7 +57,7 @@ def _value(name: str) -> str:
         raise ConfigurationError(
             f"${{{name}}} cannot be used in a tenant's source: only variables in capitals that begin with {PREFIX} are"
         )
-    value = os.environ.get(name)
+    value = os.environ.get(name, "").rstrip("\r\n")  # A secret that was read from a file ends with its line.
     if not value:
         raise ConfigurationError(f"the variable {name}, which a tenant's source names, is not set here")
     return value

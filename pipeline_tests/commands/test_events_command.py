@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
-from contracts import Outcome
+from contracts import Outcome, Severity
+from pipeline.registry.alerts import Subject, Trouble
 from pipeline_tests.commands.conftest import Terminal
 from pipeline_tests.registry.builders import ledger_row, start
 
@@ -36,6 +38,18 @@ def test_events_are_listed_and_relayed(fresh: Terminal):
     (path,) = fresh.world.home.events.iterdir()
     assert [json.loads(line)["tenant_id"] for line in path.read_text().splitlines()] == ["bakery", "cafe"]
     assert "no event waits" in fresh("events", "list", "--waiting").out
+
+
+def test_alerts_are_listed_among_the_events(fresh: Terminal):
+    """What was wrong, and what ended it, stand beside the job that it is about."""
+    night = dt.datetime(2024, 7, 20, 2, 0, tzinfo=dt.UTC)
+    subject = Subject("run_failed", "bakery", "daily_forecast")
+    with fresh.world.entered() as installation:
+        installation.registry.note_trouble(subject, Trouble(Severity.HIGH, "the disk is full", "Make room."), night)
+        installation.registry.note_well(subject, "run 7 succeeded", night + dt.timedelta(hours=1))
+    listed = " ".join(fresh("events", "list").out.split())
+    assert "alert_raised daily_forecast: the disk is" in listed
+    assert listed.index("run 7") < listed.index("the disk is")
 
 
 def test_a_relay_that_cannot_send_fails(fresh: Terminal):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import Annotated, Any
 
 import typer
@@ -110,8 +109,9 @@ def retry(job: JobId, as_json: AsJson = False) -> None:
         return
     from pipeline.commands import outcome
     from pipeline.commands.run import run_tenants
+    from pipeline.training.experiment import terms_of
 
-    asked = {"products": products, "scheduled": False, **json.loads(found.parameters.get("terms", "{}"))}
+    asked = {"products": products, "scheduled": False, **terms_of(found)}
     config = {"ops": {"training_plan": {"config": asked}}}
     results = run_tenants(installation, [found.tenant_id], {"retry_of": found.id}, quiet=as_json, config=config)
     outcome.show_results(installation, results, as_json)

@@ -20,6 +20,8 @@ from pipeline.tenants import list_tenants
 
 NIGHT_TAG = "pipeline/night"
 NAMED = 5
+AGAIN_AFTER = dt.timedelta(hours=1)
+"""After this what has failed is asked for again, as long as it is due: a till may have been down for a while."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def asked(
     registered = set(context.instance.get_dynamic_partitions(TENANTS.name or ""))
     tenants, broken = list_tenants(opened.home)
     days = {one.id: day for one in tenants if one.id in registered and (day := chore.due(opened, one, now)) is not None}
-    before = _asked_before(context.instance, chore, set(days.values()))
+    before = _asked_before(context.instance, chore, set(days.values()), now)
     due = {tenant_id: day for tenant_id, day in days.items() if (tenant_id, str(day)) not in before}
     if broken:
         context.log.warning(f"{len(broken)} tenants cannot be looked at: {', '.join(sorted(broken)[:NAMED])}")
@@ -59,12 +61,21 @@ def asked(
         )
 
 
-def _asked_before(instance: dg.DagsterInstance, chore: Chore, days: set[dt.date]) -> set[tuple[str, str]]:
+def _asked_before(
+    instance: dg.DagsterInstance, chore: Chore, days: set[dt.date], now: dt.datetime
+) -> set[tuple[str, str]]:
+    """The tenants and days that a run is there for; what failed a while ago may be mended, and is no such run."""
     found = set()
     for day in days:
-        runs = instance.get_runs(dg.RunsFilter(tags={"cause": chore.cause, NIGHT_TAG: str(day)}))
+        records = instance.get_run_records(dg.RunsFilter(tags={"cause": chore.cause, NIGHT_TAG: str(day)}))
+        runs = [one.dagster_run for one in records if not _failed_before(one, now - AGAIN_AFTER)]
         found |= {(run.tags["tenant"], str(day)) for run in runs}
     return found
+
+
+def _failed_before(record: dg.RunRecord, moment: dt.datetime) -> bool:
+    failed = record.dagster_run.status is dg.DagsterRunStatus.FAILURE
+    return failed and record.end_time is not None and record.end_time < moment.timestamp()
 
 
 def _why_nothing(registered: int, due: int, chore: Chore) -> str:

@@ -12,6 +12,10 @@ from pipeline.errors import PipelineError
 
 OURS = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, PipelineError)}
 """Names of the errors whose text says what was wrong; what they were raised from says less."""
+BY_HAND = "__ASSET_JOB"
+"""How Dagster calls the job of whatever is materialized by hand."""
+LONGEST = 200
+"""Letters of a subject."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,15 @@ class Fault:
 def tenant_of(run: dg.DagsterRun) -> str:
     """Return whose run it is; empty where it is nobody's, as the purge of Dagster's history."""
     return run.tags.get("tenant") or run.tags.get("dagster/partition", "").partition("/")[0]
+
+
+def subject_of(run: dg.DagsterRun) -> str:
+    """Return what a run is known by among its tenant's: its job, or what was materialized by hand."""
+    if not run.asset_selection or not run.job_name.startswith(BY_HAND):
+        return run.job_name
+    assets = ", ".join(sorted(key.to_user_string() for key in run.asset_selection))
+    partition = run.tags.get("dagster/partition")
+    return f"{assets} of {partition}"[:LONGEST] if partition else assets[:LONGEST]
 
 
 def faults(events: Sequence[dg.DagsterEvent]) -> list[Fault]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -30,15 +31,18 @@ def last_forecasts(path: Path) -> pd.DataFrame | None:
 def mark_stale(home: Home, tenant_id: str, why: str) -> int:
     """Mark the tenant's last forecast as stale, with the reason; return its rows, 0 where there is none to mark.
 
-    The next forecast that is made from good sales takes its place. What blocks the sales is what must be heard: a
-    forecast that cannot be marked is logged, and raises nothing.
+    The file's time stays that of the forecast: by it is known whether the day has one yet. The next forecast that is
+    made from good sales takes its place. What blocks the sales is what must be heard: a forecast that cannot be marked
+    is logged, and raises nothing.
     """
     path = home.table(tenant_id, "forecasts")
     try:
         frame = last_forecasts(path)
         if frame is None:
             return 0
+        made = path.stat()
         write_table(path, stale(frame, f"the last good forecast; new sales are blocked: {why}"))
+        os.utime(path, ns=(made.st_atime_ns, made.st_mtime_ns))
     except PipelineError as error:
         _LOG.warning("the last forecast of tenant %r could not be marked as stale: %s", tenant_id, error)
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from pipeline.engine.evaluate import OriginForecasts, score
 from pipeline.registry.manifests import COMBINATION, NAIVE
-from pipeline.registry.records import Figure
+from pipeline.registry.records import Figure, JobRecord
 from pipeline.settings import Settings
 from pipeline.tenant_data import TenantData
 from pipeline.training.recipes import (
@@ -21,7 +22,7 @@ from pipeline.training.recipes import (
     search_of,
 )
 
-SEASONAL_NAIVE = "seasonal_naive"
+SEASONAL_NAIVE, TERMS = "seasonal_naive", "terms"
 FIGURES = ("mae", "rmse", "wape", "mase", "rmsse", "bias", "coverage", "below_upper", "pinball")
 
 
@@ -47,11 +48,17 @@ def parameters(settings: Settings, data: TenantData) -> dict[str, Any]:
     for family, recipe in made.items():
         found |= {f"{family}.{name}": value for name, value in recipe.parameters.items()}
     if data.terms is not None:
-        found["terms"] = data.terms.model_dump_json(exclude_defaults=True)
+        found[TERMS] = data.terms.model_dump_json(exclude_defaults=True)
     if search := search_of(settings):
         found |= {f"trials.{demand_class}": trials for demand_class, trials in search.trials.items()}
         found |= {"tuning.sampler": settings.tuning_sampler, "tuning.pruner": settings.tuning_pruner}
     return found | {f"library.{name}": version for name, version in library_versions().items()}
+
+
+def terms_of(job: JobRecord) -> dict[str, Any]:
+    """Return the terms that a job trained under, as a request has them; nothing of an ordinary one."""
+    found: dict[str, Any] = json.loads(job.parameters.get(TERMS, "{}"))
+    return found
 
 
 def figures(scored: Sequence[OriginForecasts]) -> list[Figure]:

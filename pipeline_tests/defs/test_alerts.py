@@ -9,7 +9,7 @@ from contracts import Severity
 from pipeline.defs.resources import InstallationResource
 from pipeline.registry.records import AlertRecord
 from pipeline_tests.defs import tills
-from pipeline_tests.defs.world import TWIN, World, definitions
+from pipeline_tests.defs.world import ODD, TWIN, World, definitions
 
 
 def look(world: World, cursor: str | None = None) -> tuple[str, str]:
@@ -86,6 +86,33 @@ def test_what_ended_while_nobody_looked_is_found(broken: World) -> None:
         "succeeded"
     )
     assert alerts(broken) == []
+
+
+def test_what_is_done_by_hand_is_told_apart(copy: World) -> None:
+    """Another asset, or another partition, that is materialized by hand ends no alert; the same one does."""
+
+    def end(asset: str, partition: str, *, well: bool) -> None:
+        with copy.instance() as instance:
+            job = definitions().resolve_implicit_global_asset_job_def()
+            run = instance.create_run_for_job(
+                job, tags={"dagster/partition": partition}, asset_selection=frozenset({dg.AssetKey(asset)})
+            )
+            if well:
+                ended = dg.DagsterEvent(dg.DagsterEventType.RUN_SUCCESS.value, run.job_name, message="done")
+                instance.report_dagster_event(ended, run.run_id)
+            else:
+                instance.report_run_failed(run)
+        look(copy)
+
+    look(copy)
+    end("features", TWIN, well=False)
+    (alert,) = alerts(copy)
+    assert (alert.tenant_id, alert.subject) == (TWIN, f"features of {TWIN}")
+    for asset, partition in (("calendar", TWIN), ("features", ODD)):
+        end(asset, partition, well=True)
+        assert [one.id for one in alerts(copy)] == [alert.id]
+    end("features", TWIN, well=True)
+    assert alerts(copy) == []
 
 
 def test_a_killed_run_raises_an_alert(copy: World) -> None:

@@ -106,6 +106,33 @@ def test_what_a_nightly_check_has_taken_in_is_still_planned_with(copy: World):
     assert asked(tick(copy)) == {}
 
 
+def test_what_was_asked_for_by_hand_is_no_plan_for_the_rest(copy: World):
+    """New sales of which only chosen products were trained are still to be planned with."""
+    place = copy.root / "exports" / "twin.csv"
+    copy.add(TWIN, place, country="FR")
+    sales = pd.read_csv(place)
+    tills.write(pd.concat([sales, sales[sales["product_id"] == tills.STEADY[0]].assign(product_id="Novelty")]), place)
+    assert copy.retrain(TWIN, tills.STEADY[:1]).success
+    assert list(asked(tick(copy))) == [TWIN]
+    assert copy.run(TWIN).success
+    assert asked(tick(copy)) == {}
+
+
+def test_a_run_that_is_on_its_way_is_not_asked_for_again(empty: World, monkeypatch: pytest.MonkeyPatch):
+    """While a database's run is there no other is asked for, an hour later neither; once it has failed, one is."""
+    database(empty, "base")
+    (request,) = tick(empty).run_requests or ()
+    with empty.instance() as instance:
+        job = definitions().resolve_job_def("train_and_forecast")
+        run = instance.create_run_for_job(job, tags=dict(request.tags), status=dg.DagsterRunStatus.STARTED)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    assert asked(tick(empty)) == {}
+    with empty.instance() as instance:
+        instance.report_run_failed(run)
+    assert list(asked(tick(empty))) == ["base"]
+
+
 def test_the_sensor_asks_again_when_a_file_changes(copy: World):
     """A touched file of one tenant asks for that tenant's run, with a key of its own."""
     later(copy.root / "exports" / "twin.csv")

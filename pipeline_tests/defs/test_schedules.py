@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
+from pipeline.defs import clock
 from pipeline.defs.resources import InstallationResource
 from pipeline.tenants import save_tenant
 from pipeline_tests.defs.world import ODD, TWIN, World, definitions
@@ -92,6 +93,22 @@ def test_what_was_asked_for_is_not_asked_for_again(copy: World, name: str, at: d
         instance.create_run_for_job(definitions().resolve_job_def(job), tags=dict(second.tags))
     found = scheduled(copy, schedule, at + dt.timedelta(minutes=20))
     assert "2 were asked for before" in (found.skip_message or "")
+
+
+def test_what_failed_is_asked_for_again_after_a_while(
+    copy: World, weekly: dg.ScheduleDefinition, monkeypatch: pytest.MonkeyPatch
+):
+    """A run of this night that has failed counts for an hour, and one that succeeded for good."""
+    requests = scheduled(copy, weekly, MONDAY).run_requests or ()
+    tags = {request.partition_key: dict(request.tags) for request in requests}
+    with copy.instance() as instance:
+        job = definitions().resolve_job_def("purge_dagster_history")
+        instance.report_run_failed(instance.create_run_for_job(job, tags=tags[ODD]))
+        instance.create_run_for_job(job, tags=tags[TWIN], status=dg.DagsterRunStatus.SUCCESS)
+    assert not scheduled(copy, weekly, MONDAY).run_requests
+    monkeypatch.setattr(clock, "AGAIN_AFTER", dt.timedelta(days=-10_000))  # The night is of 2024, its runs of today.
+    again = scheduled(copy, weekly, MONDAY).run_requests or ()
+    assert [request.partition_key for request in again] == [ODD]
 
 
 def test_forecasts_of_today_are_not_made_again(copy: World):

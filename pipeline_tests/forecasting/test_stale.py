@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from pipeline_tests.training.shop import Shop
 
 
 def test_a_blocked_tenant_keeps_its_forecast_marked_stale(fresh: Shop) -> None:
-    """Every row stays, on the lowest rung, says why, and is still a forecast row."""
+    """Every row stays, on the lowest rung, says why, and is still a forecast row; the file is as old as before."""
     home = fresh.installation.home
     before = climb(fresh)
     path = home.table("bakery", "forecasts")
     before.to_parquet(path)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
     assert mark_stale(home, "bakery", "the file is torn") == len(before)
+    assert path.stat().st_mtime == 1_700_000_000
     after = pd.read_parquet(path)
     assert (after["y_hat"] == before["y_hat"]).all()
     rows = [ForecastRow.model_validate(row) for row in records(after)]

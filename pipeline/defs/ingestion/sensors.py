@@ -18,6 +18,13 @@ from pipeline.tenants import list_tenants
 
 LISTED = 5
 RETRY_SECONDS = 3600
+CAUSE = "new sales"
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 
 
 @dg.sensor(
@@ -35,7 +42,8 @@ def new_sales(context: dg.SensorEvaluationContext, installation: InstallationRes
     of files; what tells the last days of a database or a service from others) and the moment of the last plan: a
     replayed tick, a second daemon or a restart asks for nothing twice,
     files that fail are not tried again until they change, and a file that is put back as it was before is taken
-    in again. A database or a service that failed is tried again every hour: it may have been down.
+    in again. A database or a service that failed is tried again every hour: it may have been down; not
+    while a run that was asked for before still waits or works.
     """
     opened = installation.open()
     home = opened.home
@@ -44,6 +52,8 @@ def new_sales(context: dg.SensorEvaluationContext, installation: InstallationRes
     for tenant, found in looks(tenants, home, opened.settings, opened.services):
         if isinstance(found, Exception):
             faults.append(f"{tenant.id}: {found}")
+        elif found != planned(home, tenant.id) and _on_its_way(context.instance, tenant):
+            context.log.info(f"{tenant.id}: the run that was asked for before still waits or works")
         elif found != planned(home, tenant.id):
             changed.append(_request(tenant, found, planned_at(home, tenant.id)))
             context.log.info(f"{tenant.id}: a run is asked for, no training plan has seen its sales or settings yet")
@@ -62,12 +72,20 @@ def _readable(home: Home) -> tuple[list[Tenant], list[str]]:
     return tenants, [f"{tenant_id}: {error}" for tenant_id, error in broken.items()]
 
 
+def _on_its_way(instance: dg.DagsterInstance, tenant: Tenant) -> bool:
+    """Whether a run that was asked for before still waits or works; a file's run has the same key and is dropped."""
+    if isinstance(tenant.source, FileSource):
+        return False
+    mine = dg.RunsFilter(tags={"cause": CAUSE, "tenant": tenant.id}, statuses=UNFINISHED)
+    return bool(instance.get_runs(mine, limit=1))
+
+
 def _request(tenant: Tenant, fingerprint: str, after: int) -> dg.RunRequest:
     again = "" if isinstance(tenant.source, FileSource) else f" {int(time.time() // RETRY_SECONDS)}"
     return dg.RunRequest(
         run_key=f"{tenant.id} {fingerprint} {after}{again}",
         partition_key=tenant.id,
-        tags={"cause": "new sales", "tenant": tenant.id},
+        tags={"cause": CAUSE, "tenant": tenant.id},
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from contracts import Severity
-from pipeline.defs.ends import failed_checks, faults, tenant_of
+from pipeline.defs.ends import failed_checks, faults, subject_of, tenant_of
 from pipeline.defs.resources import InstallationResource
 from pipeline.places import redacted
 from pipeline.registry.alerts import Subject, Trouble
@@ -24,6 +24,8 @@ OVERLAP = dt.timedelta(minutes=5)
 ENDS = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 LONGEST = 2000
 """Letters of an alert's message."""
+LOOKED_AT = 10 * LONGEST
+"""Letters that are searched for secrets, far more than are told: one that is cut in two would not be found."""
 TOLD = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.RUN_FAILURE}
 
 
@@ -66,8 +68,8 @@ def _noted(
     """Note each end, and yield in words what has changed."""
     open_ = {(one.tenant_id, one.subject) for one in registry.alerts(limit=None) if one.kind == RUN_FAILED}
     for at, run in runs:
-        subject = Subject(RUN_FAILED, tenant_of(run), run.job_name)
-        whose = f"{run.job_name} of {subject.tenant_id}" if subject.tenant_id else run.job_name
+        subject = Subject(RUN_FAILED, tenant_of(run), subject_of(run))
+        whose = f"{subject.name} of {subject.tenant_id}" if subject.tenant_id else subject.name
         if run.status is dg.DagsterRunStatus.FAILURE:
             open_.add((subject.tenant_id, subject.name))
             trouble = _trouble(context.instance, run)
@@ -95,4 +97,4 @@ def _trouble(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Trouble:
         severity, action = advice.severity, advice.action
     ends = [event.message or "" for event in events if event.event_type is dg.DagsterEventType.RUN_FAILURE]
     told = "; ".join([*map(str, failed), *(f"check failed: {check}" for check in checks)] or ends)
-    return Trouble(severity, f"{redacted(told)[:LONGEST]} (run {run.run_id})", action)
+    return Trouble(severity, f"{redacted(told[:LOOKED_AT])[:LONGEST]} (run {run.run_id})", action)

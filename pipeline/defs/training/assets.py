@@ -72,7 +72,6 @@ def training_plan(
 ) -> dg.MaterializeResult[None]:
     """Which products are due for training, why, and in which order."""
     opened, occasion = installation.open(), config.occasion(context.partition_key)
-    seen = taken_in(opened.home, context.partition_key)
     data = opened.data(context.partition_key)
     unknown = sorted(set(config.products) - set(data.panel.products))
     if unknown:
@@ -82,8 +81,6 @@ def training_plan(
     frame = pd.DataFrame([row.model_dump(mode="json") for row in plan], columns=list(PlanRow.model_fields))
     path = opened.home.table(data.tenant.id, "training_plan")
     write_table(path, frame)
-    if seen is not None:
-        remember_plan(opened.home, data.tenant.id, seen)
     causes = Counter(str(row.cause) for row in plan if row.due)
     told = {"terms": str(occasion.terms)} if occasion.terms else {}
     return dg.MaterializeResult(
@@ -125,11 +122,14 @@ def train(
     planner, order = _planner(opened, occasion), order_of(context, "train", context.run.tags.get("cause", "dagster"))
     order = replace(order, terms=occasion.terms, diagnostics=asked is not None and asked.diagnostics)
     rows: list[LedgerRow] = []
+    seen = taken_in(opened.home, tenant_id)  # Before the sales are read: what comes in later, nobody has seen.
     with shown_progress(context, opened, tenant_id), training_job(opened, tenant_id, planner, order) as job:
         for done in job.train():
             rows.append(done.ledger)
             if done.manifest is not None:
                 context.log_event(materialization(done, job.data, job.trainer.evaluation))
+    if seen is not None and occasion.requested is None and occasion.terms is None:
+        remember_plan(opened.home, tenant_id, seen)  # Only now: what a training that fails leaves is still to be done.
     ledger = pd.DataFrame([row.model_dump(mode="json") for row in rows], columns=list(LedgerRow.model_fields))
     path = opened.home.table(tenant_id, "training_ledger")
     write_table(path, ledger)

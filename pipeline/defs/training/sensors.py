@@ -12,6 +12,7 @@ from pipeline.defs.jobs import retrain_products
 from pipeline.defs.resources import InstallationResource
 from pipeline.queue import LANE_TAG, LOW, NUMBERS, PRIORITY_TAG, priority_tags
 from pipeline.settings import get_settings
+from pipeline.training.experiment import terms_of
 
 LOOKBACK = dt.timedelta(days=1)
 LONG_WAIT = dt.timedelta(hours=1)
@@ -35,18 +36,21 @@ def unfinished_trainings(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for the products that a training did not come to within MAX_TRAINING_TIME_MINUTES.
 
-    The run key is the job that left them: however often this looks, the rest is asked for once. What that run does not
-    come to either, it leaves itself.
+    The run key is the job that left them: however often this looks, the rest is asked for once, under the same terms
+    and with the same priority. What that run does not come to either, it leaves itself.
     """
-    left = installation.open().registry.left(dt.datetime.now(dt.UTC) - LOOKBACK)
+    registry = installation.open().registry
+    left = registry.left(dt.datetime.now(dt.UTC) - LOOKBACK)
     if not left:
         yield dg.SkipReason("no training of the last day left a product over")
     for (tenant_id, job_id), products in left.items():
+        job = registry.job(tenant_id, job_id)
+        asked = {"products": products, "scheduled": False, **terms_of(job)}
         yield dg.RunRequest(
             run_key=f"rest of {job_id}",
             partition_key=tenant_id,
-            run_config={"ops": {"training_plan": {"config": {"products": products, "scheduled": False}}}},
-            tags={"cause": f"the rest of job {job_id}", "tenant": tenant_id, **priority_tags(Priority.NORMAL)},
+            run_config={"ops": {"training_plan": {"config": asked}}},
+            tags={"cause": f"the rest of job {job_id}", "tenant": tenant_id, **priority_tags(job.priority)},
         )
 
 

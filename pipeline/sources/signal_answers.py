@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,6 +15,10 @@ from pipeline.errors import BadAnswerError
 
 AHEAD = dt.timedelta(hours=1)
 """Clocks differ; what is issued later than this from now is nonsense, and would count as the newest for ever."""
+
+
+SHOWN = 40
+"""Letters of a value that are told."""
 
 
 class _Answer(BaseModel):
@@ -49,7 +54,7 @@ def read_answer(content: Any, fields: Collection[str], now: dt.datetime) -> tupl
 
 def _table(rows: list[dict[str, Any]], fields: Collection[str]) -> pd.DataFrame:
     days = [_day(row, number) for number, row in enumerate(rows, 1)]
-    twice = sorted({str(day) for day in days if days.count(day) > 1}) if len(set(days)) < len(days) else []
+    twice = sorted(str(day) for day, count in Counter(days).items() if count > 1)
     if twice:
         raise BadAnswerError(f"two rows are of {twice[0]}")
     values = [
@@ -65,13 +70,19 @@ def _table(rows: list[dict[str, Any]], fields: Collection[str]) -> pd.DataFrame:
 def _day(row: Mapping[str, Any], number: int) -> dt.date:
     said = row.get("date")
     try:
-        return dt.date.fromisoformat(said if isinstance(said, str) else "")
-    except ValueError:
+        day = dt.date.fromisoformat(said if isinstance(said, str) else "")
+        pd.Timestamp(day).as_unit("ns")
+    except ValueError:  # Of pandas, too, whose days end in 2262.
         raise BadAnswerError(f"row {number}: {said!r} is no date such as 2026-11-22") from None
+    return day
 
 
 def _number(row: Mapping[str, Any], field: str, number: int) -> float:
     value = row[field]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise BadAnswerError(f"row {number}: {value!r} in {field} is no number")
-    return float(value)
+    try:
+        found = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise BadAnswerError(f"row {number}: {str(value)[:SHOWN]!r} in {field} is no number")
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +23,7 @@ from pipeline.sources.variables import bearer, filled
 CORRECTED_DAYS = 14
 """Days before the last observed one that are asked for again: what was measured may be corrected."""
 _DEGRADED = "degraded.json"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -110,9 +112,13 @@ class _Asking:
             try:
                 self._fetch(source, store, log)
                 log = store.read()
-            except PipelineError as error:
+            except Exception as error:  # Whatever a service makes of itself, the tenant goes on.
+                said = str(error)
+                if not isinstance(error, PipelineError):
+                    _LOG.exception("tenant %r: what is said of %s was not foreseen", self.tenant.id, source.kind)
+                    said = type(error).__name__
                 held = f"the values asked for at {log['asked_at'].max():%Y-%m-%d %H:%M} UTC stand" if len(log) else ""
-                faults.append(f"{error}; {held or 'there is no value'}")
+                faults.append(f"{said}; {held or 'there is no value'}")
         if log.empty and not faults:
             faults.append(f"it told of no day from {self.days[0]} to {self.days[1]}")
         counting = log if source.kind.known is CovariateKind.FORECAST else log[log["observed"]]

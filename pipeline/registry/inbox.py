@@ -65,6 +65,13 @@ class Inbox(Repository):
         with self._reading() as connection:
             return [InboxRecord(**row._asdict()) for row in connection.execute(query)]
 
+    def unclaimed_messages(self, limit: int, again_after: timedelta) -> list[InboxRecord]:
+        """Return those of them that can be claimed: no run was asked for because of them, or so long ago."""
+        free = or_(InboxMessage.asked_at.is_(None), InboxMessage.asked_at < now() - again_after)
+        query = select(*_COLUMNS).where(InboxMessage.handled_at.is_(None), free).order_by(InboxMessage.id).limit(limit)
+        with self._reading() as connection:
+            return [InboxRecord(**row._asdict()) for row in connection.execute(query)]
+
     def claim_request(self, message_id: int, again_after: timedelta) -> bool:
         """Say that a run is asked for because of a message now; False where somebody else just did, or it is handled.
 

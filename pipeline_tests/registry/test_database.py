@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -294,6 +295,7 @@ QUERIES: dict[str, Callable[[Registry], object]] = {
     "metrics": lambda registry: registry.metrics("b", "p", "v"),
     "events that wait": lambda registry: registry.unpublished(5, {"cafe"}),
     "messages that wait": lambda registry: registry.waiting_messages(5),
+    "messages that are free": lambda registry: registry.unclaimed_messages(5, timedelta(minutes=5)),
     "tenant model": lambda registry: registry.tenant_model("b", "f", "k"),
 }
 SORTED_FEW = {"plan", "ledger of a job", "listing", "listing of a product", "listing of champions"}

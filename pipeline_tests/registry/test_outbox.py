@@ -288,6 +288,20 @@ def test_of_many_claims_one_counts(registry: Registry) -> None:
     assert sorted(claims) == [False] * 7 + [True]
 
 
+def test_what_was_claimed_keeps_nothing_else_waiting(registry: Registry) -> None:
+    """Those whose run was just asked for are not among the free ones, however few are asked for; later they are."""
+    for name in "abcd":
+        registry.take_in(Incoming(name, "sales_imported", "bakery", "{}"))
+    minutes = dt.timedelta(minutes=5)
+    for message in registry.waiting_messages(2):
+        assert registry.claim_request(message.id, minutes)
+    assert [one.message_id for one in registry.unclaimed_messages(1, minutes)] == ["c"]
+    assert [one.message_id for one in registry.unclaimed_messages(9, minutes)] == ["c", "d"]
+    assert [one.message_id for one in registry.unclaimed_messages(9, dt.timedelta(0))] == ["a", "b", "c", "d"]
+    registry.mark_handled(registry.waiting_messages(9)[2].id, "done")
+    assert [one.message_id for one in registry.unclaimed_messages(9, minutes)] == ["d"]
+
+
 def test_every_event_has_its_way() -> None:
     """Each kind of event that can be written has a routing key of its own at the broker."""
     kinds = {get_args(kind.model_fields["event_type"].annotation)[0] for kind in get_args(Event)}

@@ -21,7 +21,7 @@ from pipeline.registry.inbox import InboxRecord
 from pipeline.settings import get_settings
 
 AT_ONCE = 50
-"""Messages that one tick looks at."""
+"""New messages that one tick looks at, and as many that it looks after."""
 AGAIN_AFTER = timedelta(minutes=5)
 """After this a run that was asked for and did not come is asked for again: the daemon died before it made it."""
 RUN_KEY = "dagster/run_key"
@@ -58,8 +58,10 @@ def messages(context: dg.SensorEvaluationContext, installation: InstallationReso
     """
     opened = installation.open()
     with opened.registry:
-        waiting = opened.registry.waiting_messages(AT_ONCE)
-        found = [_looked_at(context.instance, opened, message) for message in waiting]
+        # However many were asked for and wait for their runs, they keep no others waiting.
+        new = opened.registry.unclaimed_messages(AT_ONCE, AGAIN_AFTER)
+        waiting = {message.id: message for message in (*new, *opened.registry.waiting_messages(AT_ONCE))}
+        found = [_looked_at(context.instance, opened, message) for message in waiting.values()]
     # The urgent first: where the queue is empty a run starts as soon as it is made.
     requests = sorted((one for one in found if isinstance(one, dg.RunRequest)), key=lambda one: -number_of(one.tags))
     words = [one for one in found if isinstance(one, str)]

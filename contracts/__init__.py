@@ -2,7 +2,7 @@
 
 from contracts.anomalies import AnomalyModel, AnomalySettings, AnomalyTrial
 from contracts.base import SCHEMA_VERSION, Contract
-from contracts.datasets import DatasetMetadata
+from contracts.datasets import DatasetMetadata, TrainingErrors, TrainingMetadata
 from contracts.events import (
     AlertEnded,
     AlertRaised,
@@ -29,6 +29,7 @@ from contracts.models import (
     TrialRecord,
     TuningRecord,
 )
+from contracts.monitoring import CheckReport, CheckResult, Freshness, FreshnessResult, LineageEvent, Role, Versioned
 from contracts.planning import Cause, LedgerRow, Outcome, PlanRow, Priority
 from contracts.products import DemandClass, Product
 from contracts.requests import (
@@ -50,6 +51,7 @@ from contracts.sales import (
     Rejection,
     SetAside,
 )
+from contracts.serving import DeploymentHealthState, HealthStatus, ServingMetricsWindow
 from contracts.tenants import (
     AnySource,
     ClosingDays,
@@ -80,6 +82,8 @@ __all__ = [
     "ArtefactRef",
     "BulkTrainingRequest",
     "Cause",
+    "CheckReport",
+    "CheckResult",
     "ClosingDays",
     "ColumnMapping",
     "Contract",
@@ -91,6 +95,7 @@ __all__ = [
     "DatasetMetadata",
     "DayStatus",
     "DemandClass",
+    "DeploymentHealthState",
     "EvaluationRequest",
     "Explanation",
     "ExtractionReport",
@@ -99,12 +104,16 @@ __all__ = [
     "ForecastPart",
     "ForecastRequest",
     "ForecastRow",
+    "Freshness",
+    "FreshnessResult",
     "Grade",
+    "HealthStatus",
     "HttpSource",
     "HyperparameterOverrides",
     "IntervalBand",
     "JobProgress",
     "LedgerRow",
+    "LineageEvent",
     "LocalHoliday",
     "Member",
     "MemberForecast",
@@ -124,9 +133,11 @@ __all__ = [
     "RejectedRow",
     "Rejection",
     "RequestedForecastRow",
+    "Role",
     "Rung",
     "SalesFormat",
     "SalesImported",
+    "ServingMetricsWindow",
     "SetAside",
     "Severity",
     "SignalKind",
@@ -134,11 +145,14 @@ __all__ = [
     "SqlSource",
     "Tenant",
     "TrainingCompleted",
+    "TrainingErrors",
     "TrainingFailed",
+    "TrainingMetadata",
     "TrainingRequest",
     "TrainingResults",
     "TrainingTerms",
     "TrainingTrigger",
     "TrialRecord",
     "TuningRecord",
+    "Versioned",
 ]

@@ -21,7 +21,6 @@ from contracts import (
     Contract,
     CreatedModel,
     DailySales,
-    DatasetMetadata,
     Explanation,
     ExtractionReport,
     ForecastPart,
@@ -45,6 +44,7 @@ from contracts import (
 )
 from contracts.schemas import FOLDER, PUBLISHED, main, rendered
 from pipeline_tests.asking import REQUESTS
+from pipeline_tests.metadata import METADATA
 
 HASH = st.sampled_from(["0" * 64, "ab" * 32])
 TENANT = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,20}", fullmatch=True)
@@ -164,10 +164,6 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
     Product: st.builds(
         Product, **PRODUCT, first_date=DAY, last_date=DAY, data_days=COUNT, zero_share=SHARE, mean_quantity=AMOUNT
     ),
-    DatasetMetadata: st.builds(
-        DatasetMetadata, dataset_name=NAME, dataset_version=NAME, path=NAME, built_at=MOMENT, row_count=COUNT,
-        feature_count=COUNT, target=NAME, entity=NAME, event_ts=NAME,
-    ),
     Metrics: METRICS,
     ModelManifest: st.builds(
         ModelManifest, **FINGERPRINTED, version=VERSION, created_at=MOMENT, job_id=TEXT, origin=DAY,
@@ -214,6 +210,7 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
     SalesImported: st.builds(SalesImported, **ASKED, source=NAME, rows=COUNT),
     contracts.RequestedForecastRow: asked_forecasts(),
     **REQUESTS,
+    **METADATA,
 }  # fmt: skip
 """Valid instances of each published contract."""
 

@@ -35,6 +35,7 @@ CONTRACTS = (
     "reference/contracts-of-models.md",
     "reference/contracts-of-events.md",
     "reference/contracts-of-requests.md",
+    "reference/contracts-of-monitoring.md",
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)

@@ -46,6 +46,16 @@ class Home:
         return self.root / "events"
 
     @property
+    def lineage(self) -> Path:
+        """What was made from what, a file a day."""
+        return self.root / "lineage"
+
+    @property
+    def monitoring(self) -> Path:
+        """What the feedback layer last found over all tenants."""
+        return self.root / "monitoring"
+
+    @property
     def tenants(self) -> Path:
         """The tenants' TOML files."""
         return self.root / "tenants"

@@ -21,6 +21,7 @@ LAYERS = (
         "pipeline.logs",
         "pipeline.redaction",
         "pipeline.home",
+        "pipeline.appending",
         "pipeline.places",
         "pipeline.progress",
         "pipeline.nights",

@@ -197,10 +197,14 @@ def test_every_sensor_is_documented() -> None:
 
 def test_every_setting_is_documented() -> None:
     """The page has a row for each setting with its default, written as one would set it."""
-    stated = {name: plain(row[1]) for name, row in table(prose_of("reference/settings.md")).items()}
+    stated = {name: plain(row[1]) for name, row in _settings().items()}
     fields = {name.upper(): field.default for name, field in Settings.model_fields.items()}
     assert stated == {name: _as_written(default) for name, default in fields.items()}
     assert "`MAX_CONCURRENT_TRAINING_JOBS`" in text_of("reference/settings.md")
+
+
+def _settings() -> dict[str, list[str]]:
+    return table(prose_of("reference/settings.md") + prose_of("reference/settings-of-monitoring.md"))
 
 
 def _as_written(default: object) -> str:
@@ -219,7 +223,7 @@ def test_settings_that_nothing_reads_are_said_to_be_so() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute)
     }
-    stated = {name for name, row in table(prose_of("reference/settings.md")).items() if UNREAD in row[2]}
+    stated = {name for name, row in _settings().items() if UNREAD in row[2]}
     assert stated == {name.upper() for name in Settings.model_fields if name not in read}
 
 

@@ -41,6 +41,7 @@ def test_every_command_is_documented() -> None:
         "reference/command-line-of-forecasts.md",
         "reference/command-line-of-operating.md",
         "reference/command-line-of-models.md",
+        "reference/command-line-of-monitoring.md",
     )
     page_of = {title.strip("`"): page for page in pages for _, title in HEADING.findall(prose_of(page))}
     assert {title for title in page_of if title.startswith("pipeline ")} == set(commands())

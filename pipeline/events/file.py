@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.appending import append_lines
 from pipeline.errors import EventError
 from pipeline.registry.outbox import OutboxRecord
 
@@ -28,20 +28,6 @@ class FileSink:
         """
         path = self._folder / f"events-{datetime.now(UTC):%Y-%m-%d}.ndjson"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            _append(path, event.body.encode() + b"\n")
+            append_lines(path, event.body.encode() + b"\n")
         except OSError as error:
             raise EventError(f"events cannot be written to {path}: {error.strerror or error}") from error
-
-
-def _append(path: Path, line: bytes) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        length = os.fstat(descriptor).st_size
-        if length and os.pread(descriptor, 1, length - 1) != b"\n":
-            line = b"\n" + line
-        if (written := os.write(descriptor, line)) < len(line):
-            raise OSError(None, f"{written} of {len(line)} bytes were written; is the disk full?")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

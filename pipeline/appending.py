@@ -9,7 +9,7 @@ from pathlib import Path
 def append_lines(path: Path, lines: bytes) -> None:
     """Add lines, each with its newline, in one write, and flush them to the disk.
 
-    Writers do not mix: a file opened for appending takes one write whole, where it ends. Where an earlier line was torn,
+    Writers do not mix: a file opened for appending takes one write whole, at its end. Where an earlier line was torn,
     by a full disk or a cut of power, these begin on a line of their own.
 
     Raises:

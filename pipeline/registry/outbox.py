@@ -68,6 +68,15 @@ class Outbox(Repository):
             return [OutboxRecord(**row._asdict()) for row in rows]
 
 
+def before_events(connection: Connection, tenant_id: str) -> None:
+    """Keep others from writing a tenant's events until the transaction ends.
+
+    Whoever writes an event and locks a job's row, by changing it or by writing what refers to it, does this first:
+    two that took the one and waited for the other would wait for ever.
+    """
+    one_at_a_time(connection, f"outbox {tenant_id}")
+
+
 def write_event(connection: Connection, event: Event) -> None:
     """Write an event within the transaction that does what it tells; both are there, or neither.
 
@@ -75,7 +84,7 @@ def write_event(connection: Connection, event: Event) -> None:
     one.
     """
     tenant_id = event.tenant_id or ""
-    one_at_a_time(connection, f"outbox {tenant_id}")
+    before_events(connection, tenant_id)
     values = {
         "event_id": event.event_id,
         "tenant_id": tenant_id,

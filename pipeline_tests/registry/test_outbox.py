@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, get_args
@@ -19,7 +20,9 @@ from pipeline.events.rabbitmq_sink import ROUTING_KEYS
 from pipeline.registry import Registry, open_registry
 from pipeline.registry.failures import RULES, advice_on
 from pipeline.registry.inbox import Incoming
-from pipeline.registry.outbox import Event
+from pipeline.registry.outbox import Event, before_events
+from pipeline.registry.plans import write_ledger
+from pipeline.registry.records import JobStatus
 from pipeline.settings import Settings
 from pipeline_tests.registry.builders import ledger_row, manifest, register, start
 
@@ -307,3 +310,32 @@ def test_every_event_has_its_way() -> None:
     kinds = {get_args(kind.model_fields["event_type"].annotation)[0] for kind in get_args(Event)}
     assert kinds == set(ROUTING_KEYS)
     assert len(set(ROUTING_KEYS.values())) == len(kinds)
+
+
+def test_two_that_tell_of_one_job_take_their_locks_in_one_order(migrated_postgres: str, tmp_path: Path) -> None:
+    """A training that lost its lock records a failure while another ends its job: neither waits for ever."""
+    settings = Settings(pipeline_home=tmp_path, database_url=migrated_postgres)
+    with open_registry(settings) as registry, ThreadPoolExecutor(1) as pool:
+        job_id = start(registry)
+        with registry._writing() as connection:
+            before_events(connection, "bakery")
+            ending = pool.submit(registry.finish_job, job_id, "failed", counts={}, error="it was lost")
+            until_somebody_waits(registry)
+            write_ledger(connection, ledger_row(job_id, "tart", outcome=Outcome.FAILED, version=None))
+        ending.result(30)
+        assert registry.job("bakery", job_id).status is JobStatus.FAILED
+        assert [body["product_id"] for body in told(registry)] == ["tart", None]
+
+
+def until_somebody_waits(registry: Registry) -> None:
+    """Return once a session of this database waits for a lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with registry._reading() as connection:
+            if connection.scalar(waiting):
+                return
+        time.sleep(0.05)
+    pytest.fail("nobody waits for a lock")

@@ -46,7 +46,7 @@ def speak(registry: Registry) -> None:
     for fields in (asked, urgent):
         text = json.dumps({"event_type": "training_trigger", "tenant_id": "bakery", **fields})
         registry.take_in(read_message(text.encode()))
-    registry.claim_request(registry.waiting_messages()[0].id, dt.timedelta(minutes=5))
+    registry.claim_request(registry.waiting_messages()[0], dt.timedelta(minutes=5))
     registry.note_trouble(
         Subject("run_failed", "bakery", "daily_forecast"),
         Trouble(Severity.HIGH, "the disk is full", "Make room."),

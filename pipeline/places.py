@@ -15,6 +15,10 @@ _LINK = re.compile(r"::(?![^/\s]*@)")
 """Between the links of a chain; what stands in a login, up to its `@`, is a password's."""
 _QUERY = re.compile(r"\?[^=?/\s]+=.*$")
 _VALUE = re.compile(r"([?&][^=?&/\s]+=)[^&\s'\"]+")
+LONGEST = 2000
+"""Letters that other systems and people are told of what went wrong."""
+_LOOKED_AT = 10 * LONGEST
+"""Letters that are searched for secrets, far more than are told: one that is cut in two would not be found."""
 
 
 def is_url(path: str) -> bool:
@@ -52,3 +56,8 @@ def without_query(path: str) -> str:
 def redacted(text: str) -> str:
     """Return a path, or a text that holds URLs, fit to be shown: without logins and the values of queries."""
     return _VALUE.sub(r"\1***", without_login(text)) if is_url(text) else text
+
+
+def presentable(text: str) -> str:
+    """Return the beginning of a text of any length, fit to be shown, of at most LONGEST letters."""
+    return redacted(text[:_LOOKED_AT])[:LONGEST]

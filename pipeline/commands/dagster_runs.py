@@ -16,6 +16,7 @@ import dagster as dg
 from filelock import FileLock
 from sqlalchemy.exc import DBAPIError
 
+from pipeline.commands.processes import HOST_TAG, PROCESS_TAG, is_alive, tags_of_this_process
 from pipeline.defs.ends import failed_checks, faults
 from pipeline.errors import ConfigurationError, StorageError
 from pipeline.installation import Installation
@@ -25,7 +26,7 @@ from pipeline.tenants import tenant_ids
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 PARTITIONS = "tenants"
-HOST_TAG, PROCESS_TAG = "pipeline/host", "pipeline/process"
+KILLED = "its process was killed; what it had finished is kept"
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,7 @@ def run_job(
                     **(tags or {}),
                     "cause": "command line",
                     "tenant": tenant_id,
-                    HOST_TAG: gethostname(),
-                    PROCESS_TAG: str(os.getpid()),
+                    **tags_of_this_process(),
                 },
             )
         )
@@ -134,7 +134,7 @@ def queued_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> str:
-    """Take a run out of the queue, or ask its process to stop; say which.
+    """Take a run out of the queue, ask its process to stop, or close it where its process is gone; say which.
 
     Raises:
         ConfigurationError: it has ended, or it runs on another machine.
@@ -147,10 +147,13 @@ def cancel_run(instance: dg.DagsterInstance, run_id: str) -> str:
         return f"Run {run_id} is out of the queue."
     if (process := run.tags.get(PROCESS_TAG)) is None:
         instance.run_coordinator.cancel_run(run_id)
-    elif run.tags.get(HOST_TAG) == gethostname():
+    elif run.tags.get(HOST_TAG) != gethostname():
+        raise ConfigurationError(f"run {run_id!r} was started on {run.tags.get(HOST_TAG)}: press Ctrl-C there")
+    elif is_alive(run.tags):
         os.kill(int(process), signal.SIGINT)
     else:
-        raise ConfigurationError(f"run {run_id!r} was started on {run.tags.get(HOST_TAG)}: press Ctrl-C there")
+        instance.report_run_failed(run, KILLED)
+        return f"Run {run_id} had no process any more and is marked as failed. What it has finished is kept."
     return f"Run {run_id} was asked to stop. What it has finished is kept."
 
 
@@ -161,5 +164,5 @@ def close_dead_runs(instance: dg.DagsterInstance, tenant_id: str) -> None:
         tags={"tenant": tenant_id, HOST_TAG: gethostname()},
     )
     for run in instance.get_runs(started):
-        if not Path(f"/proc/{run.tags.get(PROCESS_TAG, '')}").exists():
-            instance.report_run_failed(run, "its process was killed; what it had finished is kept")
+        if not is_alive(run.tags):
+            instance.report_run_failed(run, KILLED)

@@ -10,6 +10,8 @@ import typer
 
 from pipeline.commands.shared import AsJson, prepared, show
 from pipeline.errors import ConfigurationError, MessageError
+from pipeline.registry.outbox import OutboxRecord
+from pipeline.who import user
 
 app = typer.Typer(help="Events to other systems, and messages from them.", no_args_is_help=True)
 OfTenant = Annotated[str | None, typer.Option("--tenant", help="One tenant's only; all tenants' when unset.")]
@@ -34,7 +36,7 @@ def list_(tenant: OfTenant = None, waiting: Waiting = False, limit: Limit = 50, 
                 "tenant": event.tenant_id,
                 "event": event.type,
                 "about": _about(json.loads(event.body)),
-                "sent": f"{event.published_at:%Y-%m-%d %H:%M:%S}" if event.published_at else "waits",
+                "sent": _sent(event),
             }
             for event in found
         ]
@@ -64,6 +66,21 @@ def relay_() -> None:
         fault = fault or received.fault
     if fault is not None:
         raise typer.Exit(1)
+
+
+@app.command("drop")
+def drop(
+    event: Annotated[str, typer.Argument(help="Id of an event that waits, as the relay's message names it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")],
+) -> None:
+    """Give up an event that cannot be sent: it goes nowhere, and its tenant's later ones are sent by the next relay.
+
+    Example: pipeline events drop 0b6f0f2f2f6d4e0c8f6a3f1f6f0b6f0f --reason "larger than the broker takes"
+    """
+    from pipeline.events.refused import drop_event
+
+    was = drop_event(prepared().registry, event, actor=user(), reason=reason)
+    typer.echo(f"event {event} is dropped: {was.type} of {was.tenant_id or 'the installation'}")
 
 
 @app.command("inbox")
@@ -106,9 +123,14 @@ def send(
         messages = read_messages(content)
     except MessageError as error:
         raise MessageError(f"{file}: {error}") from error
-    registry = prepared().registry
-    taken = sum(registry.take_in(message) for message in messages)
+    taken = sum(prepared().registry.take_in_all(messages))
     typer.echo(f"{taken} messages taken in, {len(messages) - taken} were there already")
+
+
+def _sent(event: OutboxRecord) -> str:
+    if event.published_at is not None:
+        return f"{event.published_at:%Y-%m-%d %H:%M:%S}"
+    return "waits" if event.dropped_at is None else "dropped"
 
 
 def _about(body: dict[str, Any]) -> str:

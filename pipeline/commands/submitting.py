@@ -49,12 +49,8 @@ def submit(
         installation.tenant(tenant_id)
     messages = [read_message(body.encode()) for body in _triggers(request, name or uuid4().hex)]
     rows = [
-        {
-            "tenant": message.tenant_id,
-            "asked for": "now" if installation.registry.take_in(message) else "before",
-            "message": message.message_id,
-        }
-        for message in messages
+        {"tenant": message.tenant_id, "asked for": "now" if new else "before", "message": message.message_id}
+        for message, new in zip(messages, installation.registry.take_in_all(messages), strict=True)
     ]
     show(rows, as_json, "Trainings that the daemon will queue", whole=("tenant",))
 

@@ -15,7 +15,9 @@ import dagster as dg
 
 from contracts import Tenant
 from pipeline.defs.partitions import TENANTS
+from pipeline.defs.resources import InstallationResource
 from pipeline.installation import Installation
+from pipeline.settings import get_settings
 from pipeline.tenants import list_tenants
 
 NIGHT_TAG = "pipeline/night"
@@ -36,6 +38,32 @@ class Chore:
     not_now: str
     tags: Mapping[str, str]
     run_config: Mapping[str, Any] | None = None
+
+
+def schedule_of(name: str, job: Any, chore: Chore, description: str) -> dg.ScheduleDefinition:
+    """Return the schedule that asks for a chore: it ticks by CLOCK_CRON, and each tenant's own clock decides.
+
+    Args:
+        name: the schedule's.
+        job: what it starts; an asset job, of whose type Dagster exports no name.
+        chore: for whom, when, and with what.
+        description: what people read.
+    """
+
+    @dg.schedule(
+        name=name,
+        job=job,
+        cron_schedule=get_settings().clock_cron,
+        execution_timezone="UTC",
+        description=description,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def ask(
+        context: dg.ScheduleEvaluationContext, installation: InstallationResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        yield from asked(context, installation.open(), chore)
+
+    return ask
 
 
 def asked(

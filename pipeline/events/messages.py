@@ -7,8 +7,9 @@ import json
 
 from pydantic import BaseModel, ValidationError
 
-from contracts import SalesImported, TrainingTrigger
+from contracts import Priority, SalesImported, TrainingTrigger
 from pipeline.errors import MessageError
+from pipeline.queue import NUMBERS
 from pipeline.registry.inbox import Incoming
 
 KINDS: dict[str, type[TrainingTrigger | SalesImported]] = {
@@ -49,7 +50,9 @@ def read_message(body: bytes, event_type: str | None = None, message_id: str | N
     if len(name) > LONGEST_ID or not name.isprintable():
         name = f"sha256:{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()}"
     text = found.model_dump_json()
-    return Incoming(f"{found.tenant_id}/{found.event_type}/{name}", found.event_type, found.tenant_id, text)
+    priority = found.priority if isinstance(found, TrainingTrigger) else Priority.NORMAL
+    rank = -NUMBERS[priority]
+    return Incoming(f"{found.tenant_id}/{found.event_type}/{name}", found.event_type, found.tenant_id, text, rank)
 
 
 def read_messages(content: bytes) -> list[Incoming]:

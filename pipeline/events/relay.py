@@ -7,10 +7,12 @@ import time
 from dataclasses import dataclass
 
 from pipeline.errors import ConfigurationError, EventError, LockedError, RefusedEventError
+from pipeline.events.refused import note_refusal, refused, subject_of
 from pipeline.events.sinks import Sink, opened_sink
 from pipeline.installation import Installation
 from pipeline.registry.locks import Held, hold
 from pipeline.registry.outbox import OutboxRecord
+from pipeline.registry.repository import now
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +40,8 @@ def relay(installation: Installation, seconds: float) -> Relayed:
     """Send what waits, for about this long; one relay of a registry works at a time.
 
     An event is marked as published once it is safe where it was sent. Whoever is killed in between leaves it to be sent
-    again, under the same id. An event that is refused holds up its tenant's later ones, and no other tenant's.
+    again, under the same id. An event that is refused holds up its tenant's later ones, and no other tenant's;
+    an alert says so until it is sent or dropped.
 
     Raises:
         RegistryError: the registry cannot be read or written.
@@ -79,11 +82,13 @@ class _Work:
     def __init__(self, installation: Installation, end: float) -> None:
         self._registry, self._end = installation.registry, end
         self._stuck: set[str] = set()
+        self._refused: set[str] = set()
         self.sent = 0
         self.fault: str | None = None
 
     def send_all(self, sink: Sink, held: Held) -> None:
         """Send portion after portion until nothing is left that can be sent, or the time is over."""
+        self._refused = refused(self._registry)
         while time.monotonic() < self._end and (some := self._registry.unpublished(AT_ONCE, self._stuck)):
             held.check()
             self._send(sink, some)
@@ -98,10 +103,14 @@ class _Work:
                     continue
                 try:
                     sink.send(event)
-                    done.append(event.id)
                 except RefusedEventError as error:
                     self._stuck.add(event.tenant_id)
                     self.fault = str(error)
+                    note_refusal(self._registry, event, self.fault)
+                    continue
+                done.append(event.id)
+                if (subject := subject_of(event)).name in self._refused:
+                    self._registry.note_well(subject, "it was sent", now())
         finally:
             if done:
                 self._registry.mark_published(done)

@@ -19,13 +19,17 @@ NAMED = 5
 
 @dataclass(frozen=True)
 class Request:
-    """A run that is wanted: its job, the configuration of the job's plan, and in words what it is for."""
+    """A run that is wanted: its job, the configuration of the job's plan, and in words what it is for.
+
+    `together`: one run does for all messages of the tenant that want the same.
+    """
 
     job: str
     told: str
     plan: Mapping[str, Any] = field(default_factory=dict)
     priority: Priority = Priority.NORMAL
     batch: str | None = None
+    together: bool = False
 
 
 def requested(installation: Installation, message: InboxRecord) -> Request:
@@ -42,7 +46,7 @@ def requested(installation: Installation, message: InboxRecord) -> Request:
         raise MessageError(str(error)) from error
     said = understood(message.type, message.body.encode())
     if isinstance(said, SalesImported):
-        return Request("train_and_forecast", f"{said.rows} rows imported from {said.source!r}")
+        return Request("train_and_forecast", f"{said.rows} rows imported from {said.source!r}", together=True)
     if said.products == "all":
         return Request(
             "train_and_forecast", "all products with new sales", {"scheduled": True}, said.priority, said.batch

@@ -46,11 +46,16 @@ class Alerts(Repository):
     changes nothing: whoever looks again, or at the same time as another, raises nothing twice.
     """
 
+    def is_news(self, subject: Subject, at: datetime) -> bool:
+        """Whether trouble at this moment would be news of the subject: what says of which kind it is may be dear."""
+        with self._reading() as connection:
+            return _news(_newest(connection, subject), at)
+
     def note_trouble(self, subject: Subject, trouble: Trouble, at: datetime) -> bool:
         """Raise an alert, or count one more time of an open one; whether it was raised."""
         with self._writing() as connection:
             last = _last(connection, subject)
-            if last is not None and at <= max(last.last_at, last.ended_at or last.last_at):
+            if not _news(last, at):
                 return False
             said = {"severity": trouble.severity, "message": trouble.message, "action": trouble.action}
             if last is not None and last.ended_at is None:
@@ -110,9 +115,17 @@ class Alerts(Repository):
 def _last(connection: Connection, subject: Subject) -> AlertRecord | None:
     """The last alert of a subject; until the transaction ends nobody else notes anything of it."""
     one_at_a_time(connection, f"alert {subject.kind} {subject.tenant_id} {subject.name}")
+    return _newest(connection, subject)
+
+
+def _newest(connection: Connection, subject: Subject) -> AlertRecord | None:
     mine = (Alert.kind == subject.kind, Alert.tenant_id == subject.tenant_id, Alert.subject == subject.name)
     row = connection.execute(select(*_COLUMNS).where(*mine).order_by(Alert.raised_at.desc()).limit(1)).one_or_none()
     return None if row is None else _record(row)
+
+
+def _news(last: AlertRecord | None, at: datetime) -> bool:
+    return last is None or at > max(last.last_at, last.ended_at or last.last_at)
 
 
 def _by_id(connection: Connection, number: int) -> AlertRecord:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from contracts import CreatedModel, LedgerRow, Outcome, TrainingCompleted, TrainingFailed, TrainingResults
 from pipeline.keys import slug
-from pipeline.places import redacted
+from pipeline.places import presentable
 from pipeline.registry.failures import advice_on
 from pipeline.registry.manifests import COMBINATION
 from pipeline.registry.outbox import write_event
@@ -22,10 +22,6 @@ from pipeline.registry.repository import AnyRow, now
 from pipeline.registry.tables import PerformanceMetric, TrainedModel, TrainingJob, TrainingLedger
 
 FIGURES = ("accuracy", "mae", "rmse", "r2_score")
-LONGEST = 2000
-"""Letters of an error's message."""
-LOOKED_AT = 10 * LONGEST
-"""Letters that are searched for secrets, far more than are told: one that is cut in two would not be found."""
 _DIGITS = re.compile(r"\d+")
 
 
@@ -105,7 +101,7 @@ def _failed(
         product_id=product[0],
         product_name=product[1],
         error_type=kind,
-        error_message=redacted(message[:LOOKED_AT])[:LONGEST],
+        error_message=presentable(message),
         recommended_action=advice.action,
         severity=advice.severity,
         timestamp=now(),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 from contracts import Priority
 from pipeline.errors import NotRegisteredError, RegistryError
 from pipeline.registry.announcements import tell_end
+from pipeline.registry.outbox import before_events
 from pipeline.registry.records import JobRecord, JobStatus
 from pipeline.registry.repository import Repository, columns_of, now, plain_json
 from pipeline.registry.tables import TrainingJob
@@ -165,15 +166,17 @@ class Jobs(Repository):
         self, job_id: str, values: Mapping[str, Any], then: Callable[[Connection], None] = lambda _connection: None
     ) -> None:
         with self._writing() as connection:
-            query = select(TrainingJob.status, TrainingJob.started_at).where(TrainingJob.id == job_id)
-            row = connection.execute(query.with_for_update()).one_or_none()
+            query = select(TrainingJob.tenant_id, TrainingJob.status, TrainingJob.started_at)
+            query = query.where(TrainingJob.id == job_id)
+            row = connection.execute(query).one_or_none()
             if row is None:
                 raise NotRegisteredError(f"training job {job_id!r} is not registered")
+            if ends := JobStatus(values.get("status", JobStatus.RUNNING)).final:
+                before_events(connection, row.tenant_id)
+            row = connection.execute(query.with_for_update()).one()
             if JobStatus(row.status).final:
                 raise RegistryError(f"training job {job_id!r} has ended as {row.status}; it cannot be changed")
-            if JobStatus(
-                values.get("status", row.status)
-            ).final:  # It ends no earlier than it began, whatever became of the clock.
+            if ends:  # It ends no earlier than it began, whatever became of the clock.
                 values = {**values, "finished_at": max(now(), row.started_at)}
             if values:
                 connection.execute(update(TrainingJob).where(TrainingJob.id == job_id).values(**values))

@@ -36,7 +36,7 @@ class Decision(StrEnum):
 
 
 class Action(StrEnum):
-    """What was done to a tenant's models, to a service's circuit breaker, or to an alert."""
+    """What was done to a tenant's models, to a service's circuit breaker, to an alert, or to an event."""
 
     PROMOTE = "promote"
     ROLL_BACK = "roll_back"
@@ -45,6 +45,7 @@ class Action(StrEnum):
     DELETE = "delete"
     RESET_BREAKER = "reset_breaker"
     CLOSE_ALERT = "close_alert"
+    DROP_EVENT = "drop_event"
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ OTHER_JOB_DAYS = 30
 LOG_DAYS = 7
 _DONE = (
     (OutboxEvent, OutboxEvent.published_at),
+    (OutboxEvent, OutboxEvent.dropped_at),
     (InboxMessage, InboxMessage.handled_at),
     (Alert, Alert.ended_at),
 )
@@ -144,7 +145,7 @@ class Retention(Repository):
             ).rowcount
 
     def old_events(self, before: datetime) -> int:
-        """Return how many events were sent, and messages handled, before a moment."""
+        """Return how many events were sent or dropped, and messages handled, before a moment."""
         with self._reading() as connection:
             return sum(
                 connection.scalar(select(func.count()).select_from(table).where(done < before)) or 0
@@ -152,7 +153,7 @@ class Retention(Repository):
             )
 
     def delete_events(self, before: datetime) -> int:
-        """Delete events that were sent, messages handled and alerts ended before a moment; return how many."""
+        """Delete events sent or dropped, messages handled and alerts ended before a moment; return how many."""
         with self._writing() as connection:
             return sum(connection.execute(delete(table).where(done < before)).rowcount for table, done in _DONE)
 

@@ -268,7 +268,10 @@ class TenantModel(Base):
 
 
 class OutboxEvent(Base):
-    """One event for other systems, written with what it tells of; `body` is the JSON that is sent."""
+    """One event for other systems, written with what it tells of; `body` is the JSON that is sent.
+
+    It waits until it was sent, or dropped by hand.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (Index(None, "published_at", "id"),)
@@ -280,24 +283,28 @@ class OutboxEvent(Base):
     body: Mapped[str] = mapped_column(ReadableText)
     created_at: Mapped[dt.datetime]
     published_at: Mapped[dt.datetime | None]
+    dropped_at: Mapped[dt.datetime | None]
 
 
 class InboxMessage(Base):
     """One message of another system, kept once however often it comes; `outcome` says what it led to.
 
-    `asked_at` is when a run was last asked for, which may not be there yet.
+    `asked_at` is when a run was last asked for, which may not be there yet, and `run_key` what it is known by: messages
+    that have the same wait for the same run. The lower the `rank`, the more urgent.
     """
 
     __tablename__ = "inbox"
-    __table_args__ = (Index(None, "handled_at", "id"),)
+    __table_args__ = (Index(None, "handled_at", "id"), Index(None, "handled_at", "rank", "id"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     message_id: Mapped[str] = mapped_column(String(200), unique=True)
     type: Mapped[str] = mapped_column(String(64))
     tenant_id: Mapped[str] = mapped_column(String(63))
     body: Mapped[str] = mapped_column(ReadableText)
+    rank: Mapped[int] = mapped_column(server_default="0")
     received_at: Mapped[dt.datetime]
     asked_at: Mapped[dt.datetime | None]
+    run_key: Mapped[str | None] = mapped_column(String(250))
     handled_at: Mapped[dt.datetime | None]
     outcome: Mapped[str | None] = mapped_column(ReadableText)
 

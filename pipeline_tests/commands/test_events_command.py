@@ -91,3 +91,41 @@ def test_a_file_that_cannot_be_used_changes_nothing(fresh: Terminal):
     place.unlink()
     gone = fresh("events", "send", str(place))
     assert (gone.status, "cannot be read" in " ".join(gone.err.split())) == (1, True)
+
+
+def test_an_event_that_waits_can_be_dropped(fresh: Terminal):
+    """It is listed as dropped and not sent, the audit says by whom and why; what does not wait is an error."""
+    tell(fresh)
+    (event,) = json.loads(fresh("events", "list", "--tenant", "cafe", "--json").out)
+    assert fresh("events", "drop", event["event_id"]).status == 2
+    answer = fresh("events", "drop", event["event_id"], "--reason", "larger than the broker takes")
+    assert (answer.status, answer.out) == (0, f"event {event['event_id']} is dropped: training_failed of cafe\n")
+    assert "dropped" in fresh("events", "list", "--tenant", "cafe").out
+    assert fresh("events", "relay").out.startswith("1 events sent, 0 waiting")
+    with fresh.world.entered() as installation:
+        (entry,) = installation.registry.audit("cafe")
+    assert (entry.action, entry.reason) == ("drop_event", "larger than the broker takes")
+    again = fresh("events", "drop", event["event_id"], "--reason", "again")
+    assert again.status == 1
+    assert "pipeline events list --waiting" in " ".join(again.err.split())
+
+
+def test_messages_of_a_file_are_all_kept_or_none(fresh: Terminal):
+    """Where the database stumbles over the last one those before it are not there either."""
+    fresh.world.root.mkdir(parents=True, exist_ok=True)
+    place = fresh.world.root / "messages.json"
+    place.write_text("\n".join(json.dumps({**TRIGGER, "tenant_id": name}) for name in ("bakery", "cafe", "full")))
+    assert "no message yet" in fresh("events", "inbox").out
+    stumble(fresh, "full")
+    answer = fresh("events", "send", str(place))
+    assert (answer.status, "RegistryError" in answer.err) == (1, True)
+    assert "no message yet" in fresh("events", "inbox").out
+
+
+def stumble(terminal: Terminal, tenant_id: str) -> None:
+    """Let the database refuse a tenant's messages."""
+    with terminal.world.entered() as installation, installation.registry._writing() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER stumble BEFORE INSERT ON inbox WHEN NEW.tenant_id = "
+            f"'{tenant_id}' BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        )

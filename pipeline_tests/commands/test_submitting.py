@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline_tests.commands.conftest import Terminal
+from pipeline_tests.commands.test_events_command import stumble
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.test_events import asked, tick
 from pipeline_tests.defs.world import ODD, TWIN
@@ -75,6 +76,15 @@ def test_all_or_none(terminal: Terminal, options: list[str], words: str):
     assert (answer.status, answer.out) == (1, "")
     assert answer.err.startswith(words)
     assert inbox(terminal) == []
+
+
+def test_a_submission_is_one_transaction(copied: Terminal):
+    """Where the database stumbles over one tenant's message no other's is there either."""
+    stumble(copied, TWIN)
+    answer = copied("jobs", "submit", "--tenant", ODD, "--tenant", TWIN)
+    assert (answer.status, answer.out) == (1, "")
+    assert "RegistryError" in answer.err
+    assert inbox(copied) == []
 
 
 def test_a_run_trains_the_products_that_it_is_told(copied: Terminal):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 import pytest
 
 from contracts import Severity
+from pipeline.defs.monitoring import alerts as alerts_module
 from pipeline.defs.resources import InstallationResource
 from pipeline.registry.records import AlertRecord
 from pipeline_tests.defs import tills
@@ -125,3 +128,34 @@ def test_a_killed_run_raises_an_alert(copy: World) -> None:
     assert (alert.tenant_id, alert.subject) == ("", "care_for_storage")
     assert "its process was killed" in alert.message
     assert alert.action == "Run it again: what was finished is kept, the rest is done then."
+
+
+def test_logs_are_read_of_news_alone(broken: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure that was noted before costs no look into its run's log, however often it is looked at again."""
+    read: list[str] = []
+    all_logs = dg.DagsterInstance.all_logs
+
+    def counted(self: dg.DagsterInstance, run_id: str, **options: Any) -> Any:
+        read.append(run_id)
+        return all_logs(self, run_id, **options)
+
+    monkeypatch.setattr(dg.DagsterInstance, "all_logs", counted)
+    for _ in range(3):
+        look(broken)
+    assert len(read) == 1
+
+
+def test_many_failures_are_noted_in_portions(copy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look reads so many logs and says where the next begins; all are noted, each once, and the cursor gets on."""
+    monkeypatch.setattr(alerts_module, "AT_ONCE", 2)
+    with copy.instance() as instance:
+        for name in ("check_data", "daily_forecast", "train_and_forecast", "retrain_products", "care_for_storage"):
+            run = instance.create_run_for_job(definitions().resolve_job_def(name))
+            instance.report_run_failed(run, "its process was killed")
+    cursor, seen = None, []
+    for _ in range(4):
+        told, cursor = look(copy, cursor)
+        seen.append((len(alerts(copy)), "are looked at next" in told, cursor))
+    assert [(open_, more) for open_, more, _ in seen] == [(2, True), (4, True), (5, False), (5, False)]
+    assert [at for *_, at in seen] == sorted({at for *_, at in seen})
+    assert {alert.times for alert in alerts(copy)} == {1}

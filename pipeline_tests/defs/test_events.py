@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from contracts import Outcome
+from pipeline.defs.events import sensors
 from pipeline.defs.events.sensors import AGAIN_AFTER
 from pipeline.defs.resources import InstallationResource
 from pipeline.events.messages import read_message
@@ -55,6 +56,11 @@ def inbox(world: World) -> dict[str, InboxRecord]:
         return {one.message_id: one for one in installation.registry.messages()}
 
 
+def key(world: World, name: str) -> str:
+    """The run key of a message."""
+    return inbox(world)[name].key
+
+
 def launched(world: World, request: dg.RunRequest) -> str:
     """Make the run that was asked for, as the daemon does, and return its id."""
     job = definitions().resolve_job_def(request.job_name or "")
@@ -66,7 +72,7 @@ def test_a_trigger_for_products_becomes_their_training(copy: World):
     """The named products are asked for at once, in the queue's place that their priority has."""
     name = trigger(copy, ODD, [SOLD, SOLD], priority="urgent")
     (request,) = asked(tick(copy))
-    assert (request.job_name, request.partition_key, request.run_key) == ("retrain_products", ODD, name)
+    assert (request.job_name, request.partition_key, request.run_key) == ("retrain_products", ODD, key(copy, name))
     assert request.run_config == {"ops": {"training_plan": {"config": {"products": [SOLD]}}}}
     assert request.tags["dagster/priority"] == "20"
     assert (request.tags["tenant"], request.tags["cause"]) == (ODD, "training trigger")
@@ -96,12 +102,70 @@ def test_the_urgent_are_asked_for_first(copy: World):
     }
     later = trigger(copy, TWIN, priority="high")
     assert [request.run_key for request in asked(tick(copy))] == [
-        names["urgent"],
-        names["high"],
-        later,
-        names["normal"],
-        names["low"],
+        key(copy, name) for name in (names["urgent"], names["high"], later, names["normal"], names["low"])
     ]
+
+
+def test_the_urgent_come_first_whatever_waits(copy: World, monkeypatch: pytest.MonkeyPatch):
+    """An urgent message is asked for in the next tick, however many of less came before it."""
+    monkeypatch.setattr(sensors, "AT_ONCE", 2)
+    low = [trigger(copy, ODD, [SOLD], priority="low", event_id=str(number)) for number in range(3)]
+    urgent = trigger(copy, TWIN, priority="urgent")
+    high = trigger(copy, ODD, [SOLD], priority="high")
+    assert [request.run_key for request in asked(tick(copy))][:2] == [key(copy, urgent), key(copy, high)]
+    tick(copy)
+    assert [inbox(copy)[name].asked_at is not None for name in (*low, urgent, high)] == [True] * 5
+
+
+def test_a_trigger_in_the_same_words_is_another_once_the_first_is_forgotten(copy: World):
+    """After its row was purged it is asked for anew, and its outcome is the new run and not the old one."""
+    name = trigger(copy, ODD, [SOLD])
+    (first,) = asked(tick(copy))
+    old = launched(copy, first)
+    tick(copy)
+    with copy.entered() as installation:
+        installation.registry.delete_events(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1))
+    assert trigger(copy, ODD, [SOLD]) == name
+    (second,) = asked(tick(copy))
+    assert second.run_key != first.run_key
+    new = launched(copy, second)
+    tick(copy)
+    assert new != old
+    assert inbox(copy)[name].outcome == f"run {new} of retrain_products: 1 products"
+
+
+def test_imported_sales_that_wait_together_are_one_run(copy: World):
+    """All of a tenant, however many, become one run that each names; what comes after it was asked for is another."""
+    told = [send(copy, "sales_imported", tenant_id=TWIN, source="till", rows=number) for number in range(60)]
+    other = send(copy, "sales_imported", tenant_id=ODD, source="till", rows=1)
+    (first,), (second,) = asked(tick(copy)), asked(tick(copy))
+    assert (first.partition_key, second.partition_key) == (TWIN, ODD)
+    late = send(copy, "sales_imported", tenant_id=TWIN, source="till", rows=99)
+    (third,) = asked(tick(copy))
+    assert (third.partition_key, third.run_key) == (TWIN, key(copy, late))
+    runs = {request.run_key: launched(copy, request) for request in (first, second, third)}
+    for _ in range(2):
+        assert asked(tick(copy)) == []
+    with copy.entered() as installation:
+        found = {one.message_id: one for one in installation.registry.messages(limit=100)}
+    assert all(one.handled_at for one in found.values())
+    assert {found[name].run_key for name in told} == {first.run_key}
+    assert found[told[7]].outcome == f"run {runs[first.run_key]} of train_and_forecast: 7 rows imported from 'till'"
+    assert f"run {runs[second.run_key]} of" in (found[other].outcome or "")
+    assert f"run {runs[third.run_key]} of" in (found[late].outcome or "")
+
+
+def test_imported_sales_whose_run_was_never_made_are_asked_for_together_again(copy: World):
+    """What waits for a lost run is asked for under its key; what came since does not join, for it may be there yet."""
+    told = [send(copy, "sales_imported", tenant_id=TWIN, source="till", rows=number) for number in range(3)]
+    (lost,) = asked(tick(copy))
+    with copy.entered() as installation, installation.registry._writing() as connection:
+        earlier = dt.datetime.now(dt.UTC) - AGAIN_AFTER - dt.timedelta(seconds=1)
+        connection.execute(update(InboxMessage).values(asked_at=earlier))
+    late = send(copy, "sales_imported", tenant_id=TWIN, source="till", rows=9)
+    assert [request.run_key for request in asked(tick(copy))] == [lost.run_key, key(copy, late)]
+    assert {key(copy, name) for name in told} == {lost.run_key}
+    assert key(copy, late) != lost.run_key
 
 
 def test_a_message_is_handled_once_its_run_is_there(copy: World):
@@ -128,7 +192,7 @@ def test_a_run_that_was_never_made_is_asked_for_again(copy: World):
         earlier = dt.datetime.now(dt.UTC) - AGAIN_AFTER - dt.timedelta(seconds=1)
         connection.execute(update(InboxMessage).values(asked_at=earlier))
     (request,) = asked(tick(copy))
-    assert request.run_key == name
+    assert request.run_key == key(copy, name)
 
 
 def test_of_two_daemons_one_asks(copy: World):
@@ -136,7 +200,7 @@ def test_of_two_daemons_one_asks(copy: World):
     trigger(copy, ODD, [SOLD])
     with copy.entered() as installation:
         (message,) = installation.registry.waiting_messages()
-        claims = [installation.registry.claim_request(message.id, AGAIN_AFTER) for _ in range(2)]
+        claims = [installation.registry.claim_request(message, AGAIN_AFTER) for _ in range(2)]
     assert claims == [True, False]
     assert asked(tick(copy)) == []
 
@@ -153,7 +217,7 @@ def test_what_cannot_be_run_is_an_outcome(copy: World, tenant_id: str, products:
     """An unknown tenant or product is handled with the reason, and others are asked for in the same tick."""
     name, sound = trigger(copy, tenant_id, products), trigger(copy, TWIN)
     (request,) = asked(tick(copy))
-    assert request.run_key == sound
+    assert request.run_key == key(copy, sound)
     outcome = inbox(copy)[name].outcome or ""
     assert outcome.startswith("nothing was run: ")
     assert why in outcome

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from pipeline.errors import RefusedEventError
 from pipeline.events import relay as relay_module
 from pipeline.events.file import FileSink
+from pipeline.events.refused import drop_event
 from pipeline.events.relay import ANOTHER, LOCK, relay, relay_after_training
 from pipeline.installation import Installation
 from pipeline.registry.locks import hold
@@ -189,7 +190,7 @@ def test_while_another_relays_one_says_so(to_files: Installation) -> None:
 
 
 def test_a_refused_event_holds_up_its_tenant_alone(to_files: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its tenant's later events wait behind it, other tenants' are sent, and its turn comes again."""
+    """Its tenant's later events wait behind it, others are sent, with an alert, which ends once its turn came again."""
     (poison, behind), others = fail(to_files.registry, "a", "b"), fail(to_files.registry, "x", "y", tenant_id="cafe")
     write = FileSink.send
 
@@ -201,10 +202,43 @@ def test_a_refused_event_holds_up_its_tenant_alone(to_files: Installation, monke
     with monkeypatch.context() as patch:
         patch.setattr(FileSink, "send", refusing)
         done = relay(to_files, 10)
-    assert (done.sent, done.waiting, done.fault) == (2, 2, f"{poison} is too large")
-    assert [one["event_id"] for one in lines(to_files)] == others
-    assert relay(to_files, 10).sent == 2
-    assert [one["event_id"] for one in lines(to_files)] == [*others, poison, behind]
+    assert (done.sent, done.waiting, done.fault) == (3, 2, f"{poison} is too large")
+    (alert,) = to_files.registry.alerts()
+    assert (alert.kind, alert.tenant_id, alert.subject) == ("event_refused", "", f"event {poison} of bakery")
+    assert alert.message == f"{poison} is too large; later ones wait behind it"
+    assert f"`pipeline events drop {poison} --reason TEXT`" in alert.action
+    *first, raised = lines(to_files)
+    assert [one["event_id"] for one in first] == others
+    assert (raised["event_type"], raised["alert_id"]) == ("alert_raised", alert.id)
+    assert relay(to_files, 10).sent == 3
+    *_, last, next_to_it, ended = lines(to_files)
+    assert [last["event_id"], next_to_it["event_id"]] == [poison, behind]
+    assert (ended["event_type"], ended["outcome"]) == ("alert_ended", "it was sent")
+    assert to_files.registry.alerts() == []
+
+
+def test_a_refused_event_that_is_dropped_holds_up_nothing(
+    to_files: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused again and again it is one alert; dropped, it is never sent, its tenant's later ones are, in order."""
+    poison, *behind = fail(to_files.registry, "a", "b", "c")
+    write = FileSink.send
+
+    def refusing(self: FileSink, event: OutboxRecord) -> None:
+        if event.event_id == poison:
+            raise RefusedEventError(f"{event.event_id} is too large")
+        write(self, event)
+
+    monkeypatch.setattr(FileSink, "send", refusing)
+    for _ in range(3):
+        relay(to_files, 10)
+    assert [alert.times for alert in to_files.registry.alerts()] == [3]
+    drop_event(to_files.registry, poison, actor="ana", reason="larger than the broker takes")
+    assert relay(to_files, 10).fault is None
+    assert [one["event_id"] for one in lines(to_files) if one["event_type"] == "training_failed"] == behind
+    (alert,) = to_files.registry.alerts(ended=True)
+    assert alert.outcome == "dropped by ana: larger than the broker takes"
+    assert to_files.registry.waiting_events() == 0
 
 
 def test_a_relay_keeps_to_its_time(to_files: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from pipeline_tests.events.broker import Corner, Way
 from pipeline_tests.events.conftest import reached
 from pipeline_tests.events.telling import fail, lines
 
-EVENT = OutboxRecord(1, "a" * 32, "bakery", "training_failed", '{"n": "é"}', dt.datetime.now(dt.UTC), None)
+EVENT = OutboxRecord(1, "a" * 32, "bakery", "training_failed", '{"n": "é"}', dt.datetime.now(dt.UTC), None, None)
 
 
 @pytest.fixture(params=["files", "rabbitmq"])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import shutil
 import sqlite3
 import sys
 import tempfile
 from pathlib import Path
 
+from contracts import Severity
+from pipeline.events.messages import read_message
 from pipeline.forecasting.ladder import Ladder
+from pipeline.registry import Registry
+from pipeline.registry.alerts import Subject, Trouble
 from pipeline.tables import write_table
 from pipeline_tests.training.shop import Shop, sales_of
 
@@ -27,10 +33,26 @@ def main() -> None:
             registry.promote("bakery", product, record.version, reason="frozen", actor="tests", figures={"mae": 1.0})
         forecast = Ladder(data, registry, opened.store, opened.settings, 0).climb(None)
         write_table(opened.home.table("bakery", "forecasts"), forecast)
+        speak(registry)
         shop.close()
         with sqlite3.connect(opened.home.registry_file) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")  # One file, without its log.
         copy(opened.home.root, folder)
+
+
+def speak(registry: Registry) -> None:
+    """Leave what passes between systems: messages that wait and one whose run was asked for, an alert, a breaker."""
+    asked, urgent = {"products": "all", "event_id": "spring"}, {"products": ["a"], "priority": "urgent"}
+    for fields in (asked, urgent):
+        text = json.dumps({"event_type": "training_trigger", "tenant_id": "bakery", **fields})
+        registry.take_in(read_message(text.encode()))
+    registry.claim_request(registry.waiting_messages()[0], dt.timedelta(minutes=5))
+    registry.note_trouble(
+        Subject("run_failed", "bakery", "daily_forecast"),
+        Trouble(Severity.HIGH, "the disk is full", "Make room."),
+        dt.datetime.now(dt.UTC),
+    )
+    registry.count_failure("sales:bakery", "it did not answer")
 
 
 def copy(home: Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,19 @@ def test_its_files_are_told_apart_and_found(release: Path) -> None:
     assert {(name, kind) for name, kind, _ in rows} >= {("booster.txt", "model/text"), ("linear.json", "model/json")}
     for name, _, location in rows:
         assert list((release / "models").glob(f"{location}.*")), name
+
+
+def test_its_messages_keep_their_place(release: Path) -> None:
+    """What waits is as urgent as it was, and waits for the run that was asked for; before 0004 there was none."""
+    upgraded(quick_settings(release))
+    with open_registry(quick_settings(release)) as registry:
+        found = registry.unclaimed_messages(9, timedelta(0))
+    if release.name < "0004":
+        assert found == []
+        return
+    urgent, asked = found
+    assert (urgent.rank, urgent.run_key) == (-20, None)
+    assert (asked.rank, asked.message_id) == (0, "bakery/training_trigger/spring")
+    assert asked.run_key is not None
+    if release.name == "0004":
+        assert asked.key == asked.message_id

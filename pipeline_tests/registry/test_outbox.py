@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,12 +16,14 @@ from sqlalchemy import text
 
 from contracts import Metrics, Outcome, Severity
 from pipeline import errors
-from pipeline.errors import RegistryError
+from pipeline.errors import NotRegisteredError, RegistryError
 from pipeline.events.rabbitmq_sink import ROUTING_KEYS
 from pipeline.registry import Registry, open_registry
 from pipeline.registry.failures import RULES, advice_on
 from pipeline.registry.inbox import Incoming
-from pipeline.registry.outbox import Event
+from pipeline.registry.outbox import Event, before_events
+from pipeline.registry.plans import write_ledger
+from pipeline.registry.records import Action, JobStatus
 from pipeline.settings import Settings
 from pipeline_tests.registry.builders import ledger_row, manifest, register, start
 
@@ -276,7 +280,62 @@ def test_a_message_is_handled_once(registry: Registry) -> None:
     (handled,) = registry.messages("bakery")
     assert (handled.outcome, handled.body) == ("first", "{}")
     assert registry.messages(waiting=True) == []
-    assert not registry.claim_request(message.id, dt.timedelta(0))
+    assert not registry.claim_request(message, dt.timedelta(0))
+
+
+def test_messages_are_kept_all_or_none(registry: Registry) -> None:
+    """Where one cannot be written none is there, those before it neither; of each it is said whether it is new."""
+    sound, torn = Incoming("a", "sales_imported", "bakery", "{}"), Incoming("b", "sales_imported", "bakery", None)  # type: ignore[arg-type]
+    with pytest.raises(RegistryError):
+        registry.take_in_all([sound, torn])
+    assert registry.messages() == []
+    registry.take_in(sound)
+    assert registry.take_in_all([replace(sound, message_id="c"), sound]) == [True, False]
+    assert registry.take_in_all([]) == []
+
+
+def test_two_that_keep_the_same_messages_do_not_wait_for_each_other_for_ever(prepared: Settings) -> None:
+    """However their orders differ, both end, and each message is new to one of them."""
+    messages = [Incoming(str(number), "sales_imported", "bakery", "{}") for number in range(300)]
+    with open_registry(prepared) as registry, ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(registry.take_in_all, (messages, messages[::-1]))
+    assert [new != again for new, again in zip(one, other[::-1], strict=True)] == [True] * 300
+
+
+def test_the_most_urgent_are_claimed_first(registry: Registry) -> None:
+    """By rank, among equals by the order in which they came."""
+    for name, rank in (("a", 10), ("b", 0), ("c", -20), ("d", 0)):
+        registry.take_in(Incoming(name, "training_trigger", "bakery", "{}", rank))
+    free = registry.unclaimed_messages(3, dt.timedelta(minutes=5))
+    assert [one.message_id for one in free] == ["c", "b", "d"]
+
+
+def test_an_event_that_is_dropped_waits_no_more(registry: Registry) -> None:
+    """It is in the audit with what it said, goes with its days, and can be dropped once; one that was sent cannot."""
+    for _ in range(2):
+        registry.finish_job(start(registry), "completed", counts={})
+    first, second = registry.unpublished(10)
+    assert registry.give_up_event(first.event_id, actor="ana", reason="too large").id == first.id
+    registry.mark_published([second.id])
+    assert (registry.unpublished(10), registry.waiting_events(), registry.events(waiting=True)) == ([], 0, [])
+    (entry,) = registry.audit("bakery")
+    assert (entry.action, entry.actor, entry.reason) == (Action.DROP_EVENT, "ana", "too large")
+    assert (entry.subject, entry.details["body"]) == (f"event {first.event_id}", first.body)
+    for event_id in (first.event_id, second.event_id, "nothing"):
+        with pytest.raises(NotRegisteredError, match="events list --waiting"):
+            registry.give_up_event(event_id, actor="ana", reason="again")
+    assert len(registry.audit("bakery")) == 1
+    assert registry.delete_events(dt.datetime.now(dt.UTC) + dt.timedelta(minutes=1)) == 2
+
+
+def test_an_event_that_was_sent_meanwhile_was_not_dropped(registry: Registry) -> None:
+    """A relay that was sending it has the last word."""
+    registry.finish_job(start(registry), "completed", counts={})
+    (event,) = registry.unpublished(10)
+    registry.give_up_event(event.event_id, actor="ana", reason="too large")
+    registry.mark_published([event.id])
+    (found,) = registry.events()
+    assert (found.published_at is not None, found.dropped_at) == (True, None)
 
 
 def test_of_many_claims_one_counts(registry: Registry) -> None:
@@ -284,7 +343,7 @@ def test_of_many_claims_one_counts(registry: Registry) -> None:
     registry.take_in(Incoming("a", "sales_imported", "bakery", "{}"))
     (message,) = registry.waiting_messages()
     with ThreadPoolExecutor(8) as pool:
-        claims = list(pool.map(lambda _: registry.claim_request(message.id, dt.timedelta(minutes=5)), range(8)))
+        claims = list(pool.map(lambda _: registry.claim_request(message, dt.timedelta(minutes=5)), range(8)))
     assert sorted(claims) == [False] * 7 + [True]
 
 
@@ -294,7 +353,7 @@ def test_what_was_claimed_keeps_nothing_else_waiting(registry: Registry) -> None
         registry.take_in(Incoming(name, "sales_imported", "bakery", "{}"))
     minutes = dt.timedelta(minutes=5)
     for message in registry.waiting_messages(2):
-        assert registry.claim_request(message.id, minutes)
+        assert registry.claim_request(message, minutes)
     assert [one.message_id for one in registry.unclaimed_messages(1, minutes)] == ["c"]
     assert [one.message_id for one in registry.unclaimed_messages(9, minutes)] == ["c", "d"]
     assert [one.message_id for one in registry.unclaimed_messages(9, dt.timedelta(0))] == ["a", "b", "c", "d"]
@@ -307,3 +366,32 @@ def test_every_event_has_its_way() -> None:
     kinds = {get_args(kind.model_fields["event_type"].annotation)[0] for kind in get_args(Event)}
     assert kinds == set(ROUTING_KEYS)
     assert len(set(ROUTING_KEYS.values())) == len(kinds)
+
+
+def test_two_that_tell_of_one_job_take_their_locks_in_one_order(migrated_postgres: str, tmp_path: Path) -> None:
+    """A training that lost its lock records a failure while another ends its job: neither waits for ever."""
+    settings = Settings(pipeline_home=tmp_path, database_url=migrated_postgres)
+    with open_registry(settings) as registry, ThreadPoolExecutor(1) as pool:
+        job_id = start(registry)
+        with registry._writing() as connection:
+            before_events(connection, "bakery")
+            ending = pool.submit(registry.finish_job, job_id, "failed", counts={}, error="it was lost")
+            until_somebody_waits(registry)
+            write_ledger(connection, ledger_row(job_id, "tart", outcome=Outcome.FAILED, version=None))
+        ending.result(30)
+        assert registry.job("bakery", job_id).status is JobStatus.FAILED
+        assert [body["product_id"] for body in told(registry)] == ["tart", None]
+
+
+def until_somebody_waits(registry: Registry) -> None:
+    """Return once a session of this database waits for a lock."""
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with registry._reading() as connection:
+            if connection.scalar(waiting):
+                return
+        time.sleep(0.05)
+    pytest.fail("nobody waits for a lock")

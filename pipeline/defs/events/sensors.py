@@ -52,8 +52,9 @@ def event_relay(context: dg.SensorEvaluationContext, installation: InstallationR
 def messages(context: dg.SensorEvaluationContext, installation: InstallationResource) -> dg.SensorResult:
     """Ask for the runs that messages want, each once.
 
-    A message is claimed, so that of two daemons one asks; its name is the run key, so that a replayed tick asks for
-    nothing twice; and it is handled once its run is there, since a daemon may die between asking and making it. What
+    A message is claimed, so that of two daemons one asks; its name and the moment when it came are the run key, so
+    that a replayed tick asks for nothing twice; and it is handled once its run is there, since a daemon may die between
+    asking and making it. What is told of sales that were imported is claimed together, for one run of the tenant. What
     cannot be run, for an unknown tenant say, is handled at once, with the reason as its outcome.
     """
     opened = installation.open()
@@ -77,7 +78,7 @@ def messages(context: dg.SensorEvaluationContext, installation: InstallationReso
 def _looked_at(instance: dg.DagsterInstance, opened: Installation, message: InboxRecord) -> dg.RunRequest | str:
     """A run to ask for, or what else became of a message, in words."""
     name, registry = message.message_id, opened.registry
-    if runs := instance.get_runs(dg.RunsFilter(tags={RUN_KEY: name}), limit=1):
+    if runs := instance.get_runs(dg.RunsFilter(tags={RUN_KEY: message.key}), limit=1):
         outcome = f"run {runs[0].run_id} of {runs[0].job_name}{_told(opened, message)}"
         registry.mark_handled(message.id, outcome)
         return f"{name}: {outcome}"
@@ -86,7 +87,7 @@ def _looked_at(instance: dg.DagsterInstance, opened: Installation, message: Inbo
     except MessageError as error:
         registry.mark_handled(message.id, f"nothing was run: {error}")
         return f"{name}: nothing was run: {error}"
-    if not registry.claim_request(message.id, AGAIN_AFTER):
+    if not registry.claim_request(message, AGAIN_AFTER, together=request.together):
         return f"{name}: its run was asked for and is not there yet"
     return _run_request(message, request)
 
@@ -101,7 +102,7 @@ def _told(opened: Installation, message: InboxRecord) -> str:
 def _run_request(message: InboxRecord, request: Request) -> dg.RunRequest:
     config = {"ops": {"training_plan": {"config": dict(request.plan)}}} if request.plan else {}
     return dg.RunRequest(
-        run_key=message.message_id,
+        run_key=message.key,
         job_name=request.job,
         partition_key=message.tenant_id,
         run_config=config,

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-
-import dagster as dg
 
 from contracts import Priority, Tenant
-from pipeline.defs.clock import Chore, asked
+from pipeline.defs.clock import Chore, schedule_of
 from pipeline.defs.jobs import daily_forecast
-from pipeline.defs.resources import InstallationResource
 from pipeline.installation import Installation
 from pipeline.nights import last_night, night
 from pipeline.queue import NUMBERS, PRIORITY_TAG
-from pipeline.settings import get_settings
 
 
 def _day_without_forecast(opened: Installation, tenant: Tenant, now: dt.datetime) -> dt.date | None:
@@ -31,16 +26,9 @@ FORECAST = Chore(
     tags={PRIORITY_TAG: str(NUMBERS[Priority.URGENT])},
 )
 
-
-@dg.schedule(
-    job=daily_forecast,
-    cron_schedule=get_settings().clock_cron,
-    execution_timezone="UTC",
-    description="Forecasts for each tenant once a day, when its quiet hours are over.",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
+daily_forecasts = schedule_of(
+    "daily_forecasts",
+    daily_forecast,
+    FORECAST,
+    "Forecasts for each tenant once a day, when its quiet hours are over.",
 )
-def daily_forecasts(
-    context: dg.ScheduleEvaluationContext, installation: InstallationResource
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Forecast for each tenant once a day, when its quiet hours are over; with the standing champions."""
-    yield from asked(context, installation.open(), FORECAST)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 
 import dagster as dg
 
 from contracts import Severity
 from pipeline.defs.ends import failed_checks, faults, subject_of, tenant_of
 from pipeline.defs.resources import InstallationResource
-from pipeline.places import redacted
+from pipeline.places import presentable
 from pipeline.registry.alerts import Subject, Trouble
 from pipeline.registry.failures import advice_on
 from pipeline.registry.registry import Registry
@@ -21,11 +20,9 @@ LOOKBACK = dt.timedelta(days=1)
 """How far a first look goes back, and one whose cursor was lost."""
 OVERLAP = dt.timedelta(minutes=5)
 """Looked at again each time: runs of other machines may be written down a little late."""
+AT_ONCE = 50
+"""Failures whose logs one look reads; Dagster gives a look a minute, and keeps no cursor of one that takes longer."""
 ENDS = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-LONGEST = 2000
-"""Letters of an alert's message."""
-LOOKED_AT = 10 * LONGEST
-"""Letters that are searched for secrets, far more than are told: one that is cut in two would not be found."""
 TOLD = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.RUN_FAILURE}
 
 
@@ -44,10 +41,11 @@ def failed_runs(context: dg.SensorEvaluationContext, installation: InstallationR
     registry = installation.open().registry
     with registry:
         runs = _ended(context.instance, _since(context.cursor, begun))
-        changed = list(_noted(context, registry, runs))
+        changed, last = _noted(context, registry, runs)
         still = len(registry.alerts(limit=None))
-    context.update_cursor(begun.isoformat())
+    context.update_cursor((last or begun).isoformat())
     told = "; ".join(changed) or "no run has failed since"
+    told += f"; the ends after {last:%Y-%m-%d %H:%M:%S} are looked at next" if last else ""
     return dg.SkipReason(f"{told}; open alerts: {still}, see `pipeline alerts list`" if still else told)
 
 
@@ -64,22 +62,30 @@ def _ended(instance: dg.DagsterInstance, since: dt.datetime) -> list[tuple[dt.da
 
 def _noted(
     context: dg.SensorEvaluationContext, registry: Registry, runs: list[tuple[dt.datetime, dg.DagsterRun]]
-) -> Iterator[str]:
-    """Note each end, and yield in words what has changed."""
+) -> tuple[list[str], dt.datetime | None]:
+    """Note the ends; return in words what has changed, and the last end that was noted where there are more."""
     open_ = {(one.tenant_id, one.subject) for one in registry.alerts(limit=None) if one.kind == RUN_FAILED}
+    changed: list[str] = []
+    noted: list[dt.datetime] = []
     for at, run in runs:
         subject = Subject(RUN_FAILED, tenant_of(run), subject_of(run))
         whose = f"{subject.name} of {subject.tenant_id}" if subject.tenant_id else subject.name
         if run.status is dg.DagsterRunStatus.FAILURE:
+            if not registry.is_news(subject, at):  # Its log, which takes long to read, would say nothing more.
+                continue
+            if len(noted) == AT_ONCE:
+                return changed, noted[-1]
+            noted.append(at)
             open_.add((subject.tenant_id, subject.name))
             trouble = _trouble(context.instance, run)
             if registry.note_trouble(subject, trouble, at):
                 context.log.error(f"alert, {trouble.severity}: {whose} failed: {trouble.message}")
-                yield f"an alert was raised: {whose} failed"
+                changed.append(f"an alert was raised: {whose} failed")
         elif (subject.tenant_id, subject.name) in open_ and registry.note_well(
             subject, f"run {run.run_id} succeeded", at
         ):
-            yield f"an alert has ended: {whose} succeeded"
+            changed.append(f"an alert has ended: {whose} succeeded")
+    return changed, None
 
 
 def _trouble(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Trouble:
@@ -97,4 +103,4 @@ def _trouble(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Trouble:
         severity, action = advice.severity, advice.action
     ends = [event.message or "" for event in events if event.event_type is dg.DagsterEventType.RUN_FAILURE]
     told = "; ".join([*map(str, failed), *(f"check failed: {check}" for check in checks)] or ends)
-    return Trouble(severity, f"{redacted(told[:LOOKED_AT])[:LONGEST]} (run {run.run_id})", action)
+    return Trouble(severity, f"{presentable(told)} (run {run.run_id})", action)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-
-import dagster as dg
 
 from contracts import Priority, Tenant
-from pipeline.defs.clock import Chore, asked
+from pipeline.defs.clock import Chore, schedule_of
 from pipeline.defs.jobs import train_and_forecast
-from pipeline.defs.resources import InstallationResource
 from pipeline.installation import Installation
 from pipeline.nights import night_now
 from pipeline.queue import priority_tags
@@ -32,16 +28,9 @@ RETRAINING = Chore(
     run_config={"ops": {"training_plan": {"config": {"scheduled": True}}}},
 )
 
-
-@dg.schedule(
-    job=train_and_forecast,
-    cron_schedule=get_settings().clock_cron,
-    execution_timezone="UTC",
-    description="Retrains each tenant once a week in its quiet hours: each product with new sales is due.",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
+weekly_retraining = schedule_of(
+    "weekly_retraining",
+    train_and_forecast,
+    RETRAINING,
+    "Retrains each tenant once a week in its quiet hours: each product with new sales is due.",
 )
-def weekly_retraining(
-    context: dg.ScheduleEvaluationContext, installation: InstallationResource
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Retrain each tenant once a week in its quiet hours: each product with new sales since its last model is due."""
-    yield from asked(context, installation.open(), RETRAINING)

@@ -56,6 +56,14 @@ def inbox(world: World) -> dict[str, InboxRecord]:
         return {one.message_id: one for one in installation.registry.messages()}
 
 
+@pytest.fixture
+def two(empty: World) -> World:
+    """A world with two tenants, of which nothing was trained."""
+    for tenant_id in (TWIN, ODD):
+        empty.add(tenant_id, tills.write(tills.steady("Bun", days=40), empty.root / f"{tenant_id}.csv"))
+    return empty
+
+
 def key(world: World, name: str) -> str:
     """The run key of a message."""
     return inbox(world)[name].key
@@ -134,19 +142,19 @@ def test_a_trigger_in_the_same_words_is_another_once_the_first_is_forgotten(copy
     assert inbox(copy)[name].outcome == f"run {new} of retrain_products: 1 products"
 
 
-def test_imported_sales_that_wait_together_are_one_run(copy: World):
+def test_imported_sales_that_wait_together_are_one_run(two: World):
     """All of a tenant, however many, become one run that each names; what comes after it was asked for is another."""
-    told = [send(copy, "sales_imported", tenant_id=TWIN, source="till", rows=number) for number in range(60)]
-    other = send(copy, "sales_imported", tenant_id=ODD, source="till", rows=1)
-    (first,), (second,) = asked(tick(copy)), asked(tick(copy))
+    told = [send(two, "sales_imported", tenant_id=TWIN, source="till", rows=number) for number in range(60)]
+    other = send(two, "sales_imported", tenant_id=ODD, source="till", rows=1)
+    (first,), (second,) = asked(tick(two)), asked(tick(two))
     assert (first.partition_key, second.partition_key) == (TWIN, ODD)
-    late = send(copy, "sales_imported", tenant_id=TWIN, source="till", rows=99)
-    (third,) = asked(tick(copy))
-    assert (third.partition_key, third.run_key) == (TWIN, key(copy, late))
-    runs = {request.run_key: launched(copy, request) for request in (first, second, third)}
+    late = send(two, "sales_imported", tenant_id=TWIN, source="till", rows=99)
+    (third,) = asked(tick(two))
+    assert (third.partition_key, third.run_key) == (TWIN, key(two, late))
+    runs = {request.run_key: launched(two, request) for request in (first, second, third)}
     for _ in range(2):
-        assert asked(tick(copy)) == []
-    with copy.entered() as installation:
+        assert asked(tick(two)) == []
+    with two.entered() as installation:
         found = {one.message_id: one for one in installation.registry.messages(limit=100)}
     assert all(one.handled_at for one in found.values())
     assert {found[name].run_key for name in told} == {first.run_key}
@@ -155,17 +163,17 @@ def test_imported_sales_that_wait_together_are_one_run(copy: World):
     assert f"run {runs[third.run_key]} of" in (found[late].outcome or "")
 
 
-def test_imported_sales_whose_run_was_never_made_are_asked_for_together_again(copy: World):
+def test_imported_sales_whose_run_was_never_made_are_asked_for_together_again(two: World):
     """What waits for a lost run is asked for under its key; what came since does not join, for it may be there yet."""
-    told = [send(copy, "sales_imported", tenant_id=TWIN, source="till", rows=number) for number in range(3)]
-    (lost,) = asked(tick(copy))
-    with copy.entered() as installation, installation.registry._writing() as connection:
+    told = [send(two, "sales_imported", tenant_id=TWIN, source="till", rows=number) for number in range(3)]
+    (lost,) = asked(tick(two))
+    with two.entered() as installation, installation.registry._writing() as connection:
         earlier = dt.datetime.now(dt.UTC) - AGAIN_AFTER - dt.timedelta(seconds=1)
         connection.execute(update(InboxMessage).values(asked_at=earlier))
-    late = send(copy, "sales_imported", tenant_id=TWIN, source="till", rows=9)
-    assert [request.run_key for request in asked(tick(copy))] == [lost.run_key, key(copy, late)]
-    assert {key(copy, name) for name in told} == {lost.run_key}
-    assert key(copy, late) != lost.run_key
+    late = send(two, "sales_imported", tenant_id=TWIN, source="till", rows=9)
+    assert [request.run_key for request in asked(tick(two))] == [lost.run_key, key(two, late)]
+    assert {key(two, name) for name in told} == {lost.run_key}
+    assert key(two, late) != lost.run_key
 
 
 def test_a_message_is_handled_once_its_run_is_there(copy: World):

@@ -41,7 +41,8 @@ class Till:
 
     def _answer(self, request: Request) -> Answer:
         self.released.wait(self.waits[request.path])
-        return Answer(content=ROWS)
+        content = b"" if request.method == "HEAD" else ROWS
+        return Answer(content=content, headers={"Content-Length": str(len(ROWS))})
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ class Rung(StrEnum):
     LAST_FORECAST = "last_forecast"
 
 
-class ForecastRow(Contract):
-    """One product on one future day."""
+class _AnyForecastRow(Contract):
+    """What every forecast of a product on one future day begins with."""
 
     tenant_id: TenantId
     product_id: ProductId
@@ -30,6 +30,11 @@ class ForecastRow(Contract):
     origin: dt.date = Field(description="The last day that the forecast has seen.")
     horizon: int = Field(ge=1, le=365, description="Days from the origin.")
     y_hat: float = Field(ge=0, description="Mean demand, units.")
+
+
+class ForecastRow(_AnyForecastRow):
+    """One product on one future day."""
+
     lower: float = Field(ge=0, description="0.05 quantile.")
     upper: float = Field(ge=0, description="0.95 quantile.")
     q10: float = Field(ge=0, description="0.10 quantile.")
@@ -53,15 +58,9 @@ class ForecastRow(Contract):
         return self
 
 
-class RequestedForecastRow(Contract):
+class RequestedForecastRow(_AnyForecastRow):
     """One product on one future day, as far ahead and with the range that was asked for; nothing stores it."""
 
-    tenant_id: TenantId
-    product_id: ProductId
-    date: dt.date = Field(description="The day that is forecast.")
-    origin: dt.date = Field(description="The last day that the forecast has seen.")
-    horizon: int = Field(ge=1, le=365, description="Days from the origin.")
-    y_hat: float = Field(ge=0, description="Mean demand, units.")
     lower: float = Field(ge=0, description="Lower end of the range.")
     upper: float = Field(ge=0, description="Upper end of the range.")
     confidence: float = Field(ge=0.5, le=0.99, description="Share of days that the range shall hold.")

@@ -206,12 +206,14 @@ class Tenant(Contract):
     name: str = Field(min_length=1, max_length=200)
     country: str = Field(pattern=r"^[A-Z]{2}$", description="ISO 3166 code of two capitals, such as ES.")
     region: str | None = Field(None, description="Subdivision code of the country, such as MD.")
+    town: str | None = Field(None, min_length=1, description="Town whose own holidays are known, such as Madrid.")
     timezone: TimeZone
     source: AnySource
     covariates: CovariateSource | None = None
     signals: tuple[SignalSource, ...] = ()
     closing: ClosingDays = ClosingDays()
     local_holidays: tuple[LocalHoliday, ...] = Field((), description="Of the town, beside the country's and region's.")
+    without_holidays: tuple[dt.date, ...] = Field((), description="Days that are no holiday after all, once moved.")
     quiet_hours: QuietHours = QuietHours()
 
     @model_validator(mode="after")

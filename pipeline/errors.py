@@ -47,7 +47,7 @@ class TenantError(ConfigurationError):
 
 
 class UnknownCountryError(ConfigurationError):
-    """No public holidays are known for a country or region."""
+    """No holidays are known for a country, a region or a town."""
 
 
 class SourceError(PipelineError):

@@ -104,30 +104,33 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, modified_ns: int | None = None) -> None:
     """Write `content` to `path`: readers see the old file or the whole new one, never a part.
 
     The temporary file lies beside the target (a rename is atomic within one file system), is flushed
-    to disk before the rename, and is removed when anything fails, a full disk included.
+    to disk before the rename, and is removed when anything fails, a full disk included. `modified_ns` is the time of
+    change that the file shall have, nanoseconds since 1970; None: now.
 
     Raises:
         StorageError: it cannot be written; says why.
     """
     try:
-        _replace(path, content)
+        _replace(path, content, modified_ns)
     except OSError as error:
         raise StorageError(
             f"cannot write {path} ({len(content)} bytes): {error.strerror or error}; what was stored before is kept"
         ) from error
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes, modified_ns: int | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
+            if modified_ns is not None:
+                os.utime(file.fileno(), ns=(modified_ns, modified_ns))
             os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-_LOGIN = re.compile(r"://(?:[^/\s]*|[^/@\s:]+:(?!\d+/)\S*)@")
-"""A user name, or one with a password, which may hold `@` and, unescaped, `/`."""
-_LINK = re.compile(r"::(?![^/\s]*@)")
-"""Between the links of a chain; what stands in a login, up to its `@`, is a password's."""
+_WORD = re.compile(r"\S+")
+_RUN = re.compile(r"[^/]+")
+_USER = re.compile(r"[^/@:]+:(?!\d+/)")
+"""A user name before a password, and no host before a port."""
 _QUERY = re.compile(r"\?[^=?/\s]+=.*$")
 _VALUE = re.compile(r"([?&][^=?&/\s]+=)[^&\s'\"]+")
 LONGEST = 2000
@@ -45,7 +45,42 @@ def with_driver(url: URL) -> URL:
 
 def without_login(path: str) -> str:
     """Return a path without the user names and passwords in its URLs: the same place, whoever asks."""
-    return "::".join(_LOGIN.sub("://", link) for link in _LINK.split(path))
+    return _WORD.sub(lambda word: _word_without_login(word[0]), path) if "@" in path else path
+
+
+def _word_without_login(word: str) -> str:
+    return "::".join(_link_without_login(link) for link in _links(word))
+
+
+def _links(word: str) -> list[str]:
+    """The links of a chain; a `::` in a login, that is before the last `@` up to the next `/`, is a password's."""
+
+    def parted(run: re.Match[str]) -> str:
+        login, at, rest = run[0].rpartition("@")
+        return login + at + rest.replace("::", " ")  # No word holds a blank of its own.
+
+    return _RUN.sub(parted, word).split(" ")
+
+
+def _link_without_login(link: str) -> str:
+    """One link, walked through once: log lines of any length are shown by this.
+
+    A login ends with the last `@` before the next `/`; one with a password, which may hold `/` unescaped, with the
+    last of all.
+    """
+    last, kept, done = link.rfind("@"), [], 0
+    begin = link.find("://")
+    while 0 <= begin < last:
+        start = begin + len("://")
+        slash = link.find("/", start)
+        end = link.rfind("@", start, slash if slash >= 0 else len(link))
+        if end < 0 and _USER.match(link, start):
+            end = last
+        if end >= 0:
+            kept.append(link[done:start])
+            done = end + 1
+        begin = link.find("://", max(done, start))
+    return "".join([*kept, link[done:]])
 
 
 def without_query(path: str) -> str:
@@ -55,9 +90,14 @@ def without_query(path: str) -> str:
 
 def redacted(text: str) -> str:
     """Return a path, or a text that holds URLs, fit to be shown: without logins and the values of queries."""
-    return _VALUE.sub(r"\1***", without_login(text)) if is_url(text) else text
+    return without_values(without_login(text)) if is_url(text) else text
 
 
 def presentable(text: str) -> str:
     """Return the beginning of a text of any length, fit to be shown, of at most LONGEST letters."""
     return redacted(text[:_LOOKED_AT])[:LONGEST]
+
+
+def without_values(url: str) -> str:
+    """Return a URL whose query, which may hold a password, names its fields alone."""
+    return _VALUE.sub(r"\1***", url)

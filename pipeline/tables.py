@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,13 @@ from pipeline.home import write_atomically
 KEY = b"dataset_metadata"
 
 
-def write_table(path: Path, frame: pd.DataFrame, metadata: DatasetMetadata | None = None) -> None:
-    """Write a table whole or not at all; its metadata goes into the schema and into `<name>.json` beside it."""
+def write_table(
+    path: Path, frame: pd.DataFrame, metadata: DatasetMetadata | None = None, modified_ns: int | None = None
+) -> None:
+    """Write a table whole or not at all; its metadata goes into the schema and into `<name>.json` beside it.
+
+    `modified_ns`: see `write_atomically`.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -28,11 +34,13 @@ def write_table(path: Path, frame: pd.DataFrame, metadata: DatasetMetadata | Non
         write_atomically(path.with_suffix(".json"), text)
     sink = io.BytesIO()
     pq.write_table(built, sink, compression="zstd")
-    write_atomically(path, sink.getvalue())
+    write_atomically(path, sink.getvalue(), modified_ns)
 
 
-def read_table(path: Path, what: str) -> pd.DataFrame:
-    """Read a table.
+def read_table(path: Path, what: str, rows: Sequence[tuple[str, str, object]] | None = None) -> pd.DataFrame:
+    """Read a table, or those of its rows alone that meet conditions such as `("date", ">=", day)`.
+
+    Parts of the file that cannot hold such rows are not read.
 
     Raises:
         DataError: it is not there yet, or cannot be read; `what` says what it is.
@@ -40,7 +48,7 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
     if not path.exists():
         raise DataError(f"{what}: {path} is not there yet; run the pipeline for this tenant first")
     try:
-        return pd.read_parquet(path)
+        return pd.read_parquet(path, filters=None if rows is None else list(rows))
     except (OSError, ValueError) as error:
         raise DataError(f"{what}: {path} cannot be read: {error}") from error
 

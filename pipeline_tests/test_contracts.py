@@ -160,6 +160,7 @@ VALID: dict[type[Contract], st.SearchStrategy[Contract]] = {
             | st.builds(contracts.LocalHoliday, name=NAME, easter=st.integers(-100, 100)),
             max_size=2,
         ).map(tuple),
+        town=st.none() | NAME, without_holidays=st.lists(DAY, max_size=2).map(tuple),
     ),
     Product: st.builds(
         Product, **PRODUCT, first_date=DAY, last_date=DAY, data_days=COUNT, zero_share=SHARE, mean_quantity=AMOUNT

@@ -32,6 +32,7 @@ class Described:
     region: str | None = None
     timezone: str | None = None
     name: str | None = None
+    town: str | None = None
 
 
 def given_source(
@@ -83,11 +84,12 @@ def make_tenant(described: Described, home: Home | None = None) -> Tenant:
     Raises:
         ConfigurationError: an option cannot be used, or the file holds several tenants and none was named.
         SourceError: the sales cannot be read.
-        UnknownCountryError: no holidays are known for the country.
+        UnknownCountryError: no holidays are known for the country, region or town.
     """
     from pipeline.resilience import Services
     from pipeline.sources.holidays import public_holidays
     from pipeline.sources.opening import look
+    from pipeline.sources.towns import holidays_of_town
     from pipeline.tenants import default_timezone
 
     country = described.country.strip().upper()
@@ -101,14 +103,15 @@ def make_tenant(described: Described, home: Home | None = None) -> Tenant:
     if known and described.tenant is None:
         _refuse_another_place(known, described.source["path"])
     covariates = CovariateSource(path=described.covariates) if described.covariates else None
-    open_fields = {"name": described.name, "region": described.region, "timezone": described.timezone}
-    stated = {name: value for name, value in {**open_fields, "covariates": covariates}.items() if value is not None}
+    fields = {name: getattr(described, name) for name in ("name", "region", "town", "timezone")}
+    stated = {name: value for name, value in {**fields, "covariates": covariates}.items() if value is not None}
     before: dict[str, Any] = known.model_dump() if known else {"name": tenant_id, "timezone": default_timezone(country)}
     source = {**_kept(before.get("source", {}), described.source["kind"]), **described.source, **given}
     try:
         made = Tenant.model_validate({**before, **stated, "id": tenant_id, "country": country, "source": source})
     except ValidationError as error:
         raise TenantError(f"this tenant cannot be used: {'; '.join(_faults(error))}") from error
+    holidays_of_town(made.country, made.region, made.town)
     settings = get_settings()
     look(made, settings, Services(settings))  # By hand, and so behind no breaker that others opened.
     return made

@@ -61,6 +61,7 @@ def add(
     covariates: Annotated[str | None, typer.Option("--covariates", help="File of values by date.")] = None,
     mapping: Annotated[str | None, typer.Option("--map", help="Your column names: date=Datum,quantity=Menge")] = None,
     region: Annotated[str | None, typer.Option("--region", help="Region of the holidays, such as MD.")] = None,
+    town: Annotated[str | None, typer.Option("--town", help="Town whose own holidays are known, as Madrid.")] = None,
     timezone: Annotated[str | None, typer.Option("--timezone", help="Time zone; the country's when unset.")] = None,
     date_format: DateFormat = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite a tenant of the same id.")] = False,
@@ -74,7 +75,9 @@ def add(
 
     installation = prepared()
     source = given_source(sales, sql, query, source_url, token_variable)
-    made = make_tenant(Described(source, country, covariates, tenant, mapping, date_format, region, timezone, name))
+    made = make_tenant(
+        Described(source, country, covariates, tenant, mapping, date_format, region, timezone, name, town)
+    )
     warn_of_clear_password(made)
     path = save_tenant(installation.home, made, replace=replace)
     from pipeline.commands.dagster_runs import register_tenants

@@ -18,13 +18,14 @@ KEY = ["product_id", "date"]
 _LOG = logging.getLogger(__name__)
 
 
-def read_forecasts(path: Path, what: str) -> pd.DataFrame:
-    """Return stored forecasts as the contract ForecastRow.
+def read_forecasts(path: Path, what: str, days: tuple[dt.date, dt.date] | None = None) -> pd.DataFrame:
+    """Return stored forecasts as the contract ForecastRow: all, or those of the days from one to another alone.
 
     Raises:
         DataError: they are not there, cannot be read, or lack columns; `what` says what they are.
     """
-    frame = read_table(path, what)
+    first, last = map(pd.Timestamp, days) if days else (None, None)
+    frame = read_table(path, what, None if days is None else [("date", ">=", first), ("date", "<=", last)])
     if missing := sorted(set(ForecastRow.model_fields) - set(frame)):
         raise DataError(f"{what}: {path} lacks {', '.join(missing)}; a forecast has the columns of ForecastRow")
     return frame
@@ -65,9 +66,9 @@ def issued_about(folder: Path, first: dt.date, last: dt.date) -> pd.DataFrame:
     """
     # Names sort as their days do.
     near = [origin for origin in origins_of(folder) if f"{first - FURTHEST}" <= origin < f"{last}"]
-    read = (_typed(read_forecasts(folder / f"{origin}.parquet", "the issued forecasts")) for origin in near)
-    cut = (frame[frame["date"].between(pd.Timestamp(first), pd.Timestamp(last))] for frame in read)
-    found = [frame for frame in cut if len(frame)] or [_typed(pd.DataFrame(columns=list(ForecastRow.model_fields)))]
+    paths = (folder / f"{origin}.parquet" for origin in near)
+    read = (_typed(read_forecasts(path, "the issued forecasts", (first, last))) for path in paths)
+    found = [frame for frame in read if len(frame)] or [_typed(pd.DataFrame(columns=list(ForecastRow.model_fields)))]
     return pd.concat(found, ignore_index=True)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -40,9 +39,8 @@ def mark_stale(home: Home, tenant_id: str, why: str) -> int:
         frame = last_forecasts(path)
         if frame is None:
             return 0
-        made = path.stat()
-        write_table(path, stale(frame, f"the last good forecast; new sales are blocked: {why}"))
-        os.utime(path, ns=(made.st_atime_ns, made.st_mtime_ns))
+        marked = stale(frame, f"the last good forecast; new sales are blocked: {why}")
+        write_table(path, marked, modified_ns=path.stat().st_mtime_ns)
     except PipelineError as error:
         _LOG.warning("the last forecast of tenant %r could not be marked as stale: %s", tenant_id, error)
         return 0

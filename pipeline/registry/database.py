@@ -12,7 +12,7 @@ from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wai
 
 from pipeline.errors import ConfigurationError, RegistryError, SchemaMismatchError
 from pipeline.home import Home
-from pipeline.places import with_driver
+from pipeline.places import with_driver, without_values
 from pipeline.registry.tables import Base
 from pipeline.settings import Settings
 
@@ -89,7 +89,7 @@ def explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
-        place = engine.url.render_as_string(hide_password=True)
+        place = without_values(engine.url.render_as_string(hide_password=True))
         raise RegistryError(
             f"the registry at {place} could not be used: {getattr(error, 'orig', None) or error}"
         ) from error

@@ -16,8 +16,9 @@ class Part:
 
     `name` is unique within the source and stays the same when the whole source moves. `modified` is in
     seconds since 1970, None where the store does not tell; so is `size`, in bytes. `version` changes when the
-    content does, as far as a source that is asked and not listed can tell without reading. `place` says where
-    such a source lies, without a login; None for a file.
+    content does, as far as a source that is asked and not listed can tell without reading; of a file it is its tag,
+    or a web server's time of change, None where there is neither. `place` says where a source that is asked lies,
+    without a login; None for a file.
     """
 
     name: str

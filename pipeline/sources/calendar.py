@@ -10,6 +10,7 @@ import pandas as pd
 from contracts import Tenant
 from pipeline.sources.covariates import read_covariates
 from pipeline.sources.holidays import local_holidays, public_holidays
+from pipeline.sources.towns import holidays_of_town
 from pipeline.sources.values import none_for_missing
 
 __all__ = ["NAMES_SEPARATOR", "build_calendar", "public_holidays", "read_covariates"]
@@ -26,7 +27,7 @@ def build_calendar(tenant: Tenant, daily: pd.DataFrame, origin: dt.date, horizon
     float column a covariate, NaN where no value is known. Products have rows where covariates are given by product.
 
     Raises:
-        UnknownCountryError: no holidays are known for the tenant's country or region.
+        UnknownCountryError: no holidays are known for the tenant's country, region or town.
         SourceError, DataError: the covariates cannot be read.
     """
     first = daily["date"].min().date()
@@ -41,8 +42,10 @@ def build_calendar(tenant: Tenant, daily: pd.DataFrame, origin: dt.date, horizon
 
 def _shared_rows(tenant: Tenant, dates: pd.DatetimeIndex) -> pd.DataFrame:
     span = dates[0].date(), dates[-1].date()
-    holidays = public_holidays(tenant.country, tenant.region, *span), local_holidays(tenant.local_holidays, *span)
+    of_town = (*holidays_of_town(tenant.country, tenant.region, tenant.town), *tenant.local_holidays)
+    holidays = public_holidays(tenant.country, tenant.region, *span), local_holidays(of_town, *span)
     named = pd.concat([found for found in holidays if len(found)] or holidays[:1]).drop_duplicates()
+    named = named[~named["date"].isin(pd.to_datetime(list(tenant.without_holidays)))]
     names = named.groupby("date")["holiday"].agg(NAMES_SEPARATOR.join)
     label = none_for_missing(names.reindex(dates)).reset_index(drop=True)
     closing = tenant.closing

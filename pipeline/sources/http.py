@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -11,8 +12,9 @@ from contracts import HttpSource
 from pipeline.errors import ChangingFileError
 from pipeline.resilience.http import Answer
 from pipeline.sources.base import Part, RawSales, RawTable, Remembered
-from pipeline.sources.pages import Page, Service, stamp_of
-from pipeline.sources.rows import gathered
+from pipeline.sources.pages import Service
+from pipeline.sources.rows import gathered_records
+from pipeline.sources.stamps import stamp_in
 from pipeline.sources.windows import Window, digest
 
 NAME = "service"
@@ -52,7 +54,7 @@ class ServiceSource:
         answer = self.service.ask(self._params, self.version)
         if answer.unchanged:
             return [self._part(self.version)]
-        stamp = stamp_of(answer)
+        stamp = stamp_in(answer.headers)
         if stamp is None:
             self._taken = self._whole(answer)
             stamp = f"{HASH} {self._taken.sha256}"
@@ -80,14 +82,14 @@ class ServiceSource:
         stamp = raw.part.version or ""
         if stamp.startswith(HASH) or later.window == self.window:
             return Remembered(self._part(f"{HASH} {sha256}" if stamp.startswith(HASH) else stamp), sha256)
-        version = stamp_of(self.service.ask(later._params))
+        version = stamp_in(self.service.ask(later._params).headers)
         same = self.service.ask(self._params, stamp).unchanged
         return Remembered(self._part(version if same else None), sha256)
 
     def sample(self, rows: int) -> RawTable:
         """Return the rows of the first page."""
         first = next(self.service.pages(self.service.ask(self._params), self._params["since"]))
-        return RawTable(_frame([first]))
+        return RawTable(gathered_records([first.rows]))
 
     @property
     def _params(self) -> dict[str, str]:
@@ -104,11 +106,11 @@ class ServiceSource:
         """
         before = None
         for _ in range(ATTEMPTS):
-            pages = list(self.service.pages(answer, self._params["since"]))
-            frame = self.window.cut(_frame(pages))
-            taken = Taken(frame, digest(frame), stamp_of(answer))
-            answer = self.service.ask(self._params, taken.stamp) if len(pages) > 1 else answer
-            if len(pages) == 1 or answer.unchanged or (before == taken.sha256 and taken.stamp is None):
+            rows, pages = self._rows(answer)
+            frame = self.window.cut(rows)
+            taken = Taken(frame, digest(frame), stamp_in(answer.headers))
+            answer = self.service.ask(self._params, taken.stamp) if pages > 1 else answer
+            if pages == 1 or answer.unchanged or (before == taken.sha256 and taken.stamp is None):
                 return taken
             before = taken.sha256
         raise ChangingFileError(
@@ -116,8 +118,14 @@ class ServiceSource:
             "let a page's token name the state that it belongs to"
         )
 
+    def _rows(self, first: Answer) -> tuple[pd.DataFrame, int]:
+        """All rows, and how many pages they came in; no page's own objects outlive it."""
+        pages = 0
 
-def _frame(pages: list[Page]) -> pd.DataFrame:
-    """The rows of all pages under the names that any of them has; what a row lacks is missing."""
-    names = list(dict.fromkeys(name for page in pages for row in page.rows for name in row))
-    return gathered(names, ([[row.get(name) for name in names] for row in page.rows] for page in pages if page.rows))
+        def each() -> Iterator[Sequence[Mapping[str, object]]]:
+            nonlocal pages
+            for page in self.service.pages(first, self._params["since"]):
+                pages += 1
+                yield page.rows
+
+        return gathered_records(each()), pages

@@ -14,10 +14,12 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from pipeline.errors import ChangingFileError, SourceError, SourceNotFoundError, UnreadableFileError
 from pipeline.places import redacted, without_query
 from pipeline.sources.base import Part
+from pipeline.sources.stamps import is_settled
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 ATTEMPTS = 5
 FIRST_WAIT_SECONDS = 0.2
+_TAG_KEYS = ("ETag", "etag")
 _MODIFIED_KEYS = ("mtime", "LastModified", "last_modified", "updated")
 
 
@@ -40,7 +42,10 @@ class Location:
         found = self._listing(fs, root)
         # Names are cut off and put back as text: a URL does not survive the normalising of paths.
         start = len(self._base(fs, root)) + 1
-        parts = [Part(without_query(path[start:]), info.get("size"), _modified(fs, path, info)) for path, info in found]
+        parts = [
+            Part(without_query(path[start:]), info.get("size"), _modified(fs, path, info), _version(info))
+            for path, info in found
+        ]
         return sorted(parts, key=lambda part: part.name)
 
     def content(self, part: Part) -> bytes:
@@ -118,6 +123,19 @@ def _modified(fs: Any, path: str, info: dict[str, Any]) -> float | None:
     if isinstance(value, datetime):
         return value.timestamp()
     return float(value) if isinstance(value, int | float) else None
+
+
+def _version(info: dict[str, Any]) -> str | None:
+    """What else tells one content from another of the same size: a store's tag, or a web server's time of change.
+
+    A time of change that is young is marked: should another change come in the same second, the next look finds a
+    difference all the same, and one run too many finds nothing.
+    """
+    tag = next((info[key] for key in _TAG_KEYS if info.get(key)), None)
+    if tag is not None:
+        return f"etag {tag}"
+    told = info.get("Last-Modified")
+    return told if told is None or is_settled(told) else f"{told}, young"
 
 
 def _stamp(fs: Any, path: str) -> tuple[int | None, float | None]:

@@ -104,11 +104,3 @@ class Service:
 _CONDITIONS = {"etag": "If-None-Match", "modified": "If-Modified-Since"}
 _PATIENCE = 10
 """All pages together may take so many times as long as one."""
-
-
-def stamp_of(answer: Answer) -> str | None:
-    """Return what the service may be asked about: its ETag, or else the time of the last change."""
-    etag, modified = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
-    if etag:
-        return f"etag {etag}"
-    return f"modified {modified}" if modified else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -27,6 +27,20 @@ def gathered(names: Sequence[str], pieces: Iterable[Piece]) -> pd.DataFrame:
         for column, values in zip(columns, zip(*piece, strict=True), strict=False):
             column.append(_array(values))
     return to_frame(pa.table([_united(column) for column in columns], names=list(names)))
+
+
+def gathered_records(pieces: Iterable[Sequence[Mapping[str, object]]]) -> pd.DataFrame:
+    """Return the rows of all pieces, as `gathered` does, under the names that any row has; what a row lacks is missing.
+
+    A name that comes up in a later piece has no values in those before.
+    """
+    columns: dict[str, list[pa.Array]] = {}
+    rows = 0
+    for piece in pieces:
+        for name in dict.fromkeys([*columns, *(name for row in piece for name in row)]):
+            columns.setdefault(name, [pa.nulls(rows)]).append(_array([row.get(name) for row in piece]))
+        rows += len(piece)
+    return to_frame(pa.table([_united(column) for column in columns.values()], names=list(columns)))
 
 
 def _array(values: Sequence[object]) -> pa.Array:

@@ -250,6 +250,18 @@ def test_tenants_are_added_and_listed(fresh: Terminal, tmp_path: Path):
     ]
 
 
+def test_a_tenant_is_added_with_its_town(fresh: Terminal, tmp_path: Path):
+    """A known town stands in the tenant's file; another is an error that names those known, and adds nothing."""
+    place = tills.write(tills.steady("Bun", days=40), tmp_path / "bakery.csv")
+    command = ["tenants", "add", "--sales", place, "--country", "ES", "--region", "CT", "--town"]
+    refused = fresh(*command, "Madrid")
+    assert refused.status == 1
+    assert "known for ES, region CT: Barcelona, Lleida, Tarragona" in " ".join(refused.err.split())
+    assert json.loads(fresh("tenants", "list", "--json").out) == []
+    assert fresh(*command, "Barcelona").status == 0
+    assert 'town = "Barcelona"' in (fresh.world.home.tenants / "bakery.toml").read_text(encoding="utf-8")
+
+
 def test_an_added_tenant_is_a_partition_at_once(fresh: Terminal, tmp_path: Path):
     """The Dagster UI offers a tenant as soon as it is added; no daemon is needed for that."""
     place = tills.write(tills.steady("Bun", days=40), tmp_path / "bakery.csv")

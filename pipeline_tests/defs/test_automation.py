@@ -17,6 +17,7 @@ import pytest
 from contracts import Tenant
 from pipeline.commands.dagster_runs import register_tenants
 from pipeline.defs.resources import InstallationResource
+from pipeline.sources import looking
 from pipeline.sources.extract import extract_sales, remember, remember_plan, source_fingerprint
 from pipeline.tenants import save_tenant
 from pipeline_tests.defs import tills
@@ -249,6 +250,17 @@ def test_a_place_that_hangs_holds_up_nobody(empty: World, monkeypatch: pytest.Mo
     assert "2 cannot be looked at: hung: " in reason(found)
     assert "stuck: " in reason(found)
     assert list(asked(again)) == ["bakery"]
+
+
+def test_whom_a_tick_does_not_reach_is_counted(empty: World, monkeypatch: pytest.MonkeyPatch):
+    """A tick whose time is over says how many tenants it has not seen; the next one asks for them."""
+    till(empty, "bakery")
+    with monkeypatch.context() as patch:
+        patch.setattr(looking, "TOGETHER_SECONDS", 0.0)
+        hurried = tick(empty)
+    assert asked(hurried) == {}
+    assert reason(hurried).endswith("1 not reached within 40 s, first at the next tick")
+    assert list(asked(tick(empty))) == ["bakery"]
 
 
 def test_the_sensor_without_tenants_says_what_to_do(empty: World):

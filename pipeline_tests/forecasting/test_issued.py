@@ -68,3 +68,15 @@ def test_only_the_days_asked_for_are_read(tmp_path: Path) -> None:
     assert nothing.empty
     types = ["date", "origin", "issued_at"]
     assert list(nothing.dtypes[types]) == list(found.dtypes[types])
+
+
+def test_what_lies_before_the_days_is_not_even_read(tmp_path: Path) -> None:
+    """Of an origin that speaks of earlier days only, no row is read: damage to its rows is not met."""
+    keep_issued(tmp_path, ORIGIN.date(), made(1, "bun"), dt.date(2024, 7, 19))
+    path = tmp_path / "2024-07-18.parquet"
+    content = path.read_bytes()
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    path.write_bytes(content[:4] + b"\xff" * (len(content) - 4 - footer) + content[-footer:])
+    assert issued_about(tmp_path, dt.date(2024, 7, 22), dt.date(2024, 7, 23)).empty
+    with pytest.raises(DataError, match=r"2024-07-18.parquet cannot be read"):
+        issued_about(tmp_path, dt.date(2024, 7, 21), dt.date(2024, 7, 23))

@@ -33,6 +33,24 @@ def test_a_blocked_tenant_keeps_its_forecast_marked_stale(fresh: Shop) -> None:
     assert all("the file is torn" in row.reason for row in rows)
 
 
+def test_a_forecast_is_never_there_marked_and_younger(fresh: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that takes the old one's place has its time already: who is killed after that has lost nothing."""
+    home = fresh.installation.home
+    path = home.table("bakery", "forecasts")
+    climb(fresh).to_parquet(path)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    renamed: list[float] = []
+    replace = Path.replace
+
+    def replaced(self: Path, target: Path) -> Path:
+        renamed.append(self.stat().st_mtime)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", replaced)
+    mark_stale(home, "bakery", "the file is torn")
+    assert renamed == [1_700_000_000]
+
+
 @pytest.mark.parametrize("damage", ["torn", "no columns"])
 def test_a_forecast_that_cannot_be_marked_is_logged(fresh: Shop, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     """A torn or foreign file raises nothing over what blocks the sales; the log has its path and the cause."""

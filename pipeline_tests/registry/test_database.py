@@ -251,9 +251,10 @@ def test_an_unusable_url_is_explained(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_an_unreachable_database_is_explained() -> None:
-    """The error names the place and hides the password."""
-    settings = Settings(database_url="postgresql://ana:secret@127.0.0.1:1/registry")
+@pytest.mark.parametrize("query", ["", "?password=secret", "?sslmode=prefer&password=secret"])
+def test_an_unreachable_database_is_explained(query: str) -> None:
+    """The error names the place and hides the password, also one that stands in the query."""
+    settings = Settings(database_url=f"postgresql://ana:secret@127.0.0.1:1/registry{query}")
     with pytest.raises(RegistryError, match=re.escape("ana:***@127.0.0.1:1")) as caught:
         open_registry(settings)
     assert "secret" not in str(caught.value)

@@ -13,7 +13,7 @@ from pipeline.defs.resources import InstallationResource
 from pipeline.home import Home
 from pipeline.settings import get_settings
 from pipeline.sources.extract import planned, planned_at
-from pipeline.sources.looking import looks
+from pipeline.sources.looking import TOGETHER_SECONDS, looks
 from pipeline.tenants import list_tenants
 
 LISTED = 5
@@ -43,26 +43,29 @@ def new_sales(context: dg.SensorEvaluationContext, installation: InstallationRes
     replayed tick, a second daemon or a restart asks for nothing twice,
     files that fail are not tried again until they change, and a file that is put back as it was before is taken
     in again. A database or a service that failed is tried again every hour: it may have been down; not
-    while a run that was asked for before still waits or works.
+    while a run that was asked for before still waits or works. What a tick has no time for is first at the next.
     """
     opened = installation.open()
     home = opened.home
     tenants, faults = _readable(home)
-    changed = []
+    changed, missed = [], []
     for tenant, found in looks(tenants, home, opened.settings, opened.services):
-        if isinstance(found, Exception):
+        if found is None:
+            missed.append(tenant.id)
+        elif isinstance(found, Exception):
             faults.append(f"{tenant.id}: {found}")
         elif found != planned(home, tenant.id) and _on_its_way(context.instance, tenant):
             context.log.info(f"{tenant.id}: the run that was asked for before still waits or works")
         elif found != planned(home, tenant.id):
             changed.append(_request(tenant, found, planned_at(home, tenant.id)))
             context.log.info(f"{tenant.id}: a run is asked for, no training plan has seen its sales or settings yet")
-    if changed and faults:  # otherwise the skip reason names them
-        context.log.warning(_unreadable(faults))
+    troubles = _troubles(faults, missed)
+    if changed and troubles:  # otherwise the skip reason names them
+        context.log.warning(troubles)
     ids = [tenant.id for tenant in tenants]
     return dg.SensorResult(
         run_requests=changed,
-        skip_reason=None if changed else _why_nothing(ids, faults),
+        skip_reason=None if changed else _why_nothing(ids, troubles),
         dynamic_partitions_requests=_new_partitions(context, ids),
     )
 
@@ -89,15 +92,18 @@ def _request(tenant: Tenant, fingerprint: str, after: int) -> dg.RunRequest:
     )
 
 
-def _why_nothing(tenants: list[str], faults: list[str]) -> str:
-    if not tenants and not faults:
+def _why_nothing(tenants: list[str], troubles: str) -> str:
+    if not tenants and not troubles:
         return "no tenant is registered yet; add one with `pipeline tenants add`"
     nothing = f"no sales of {len(tenants)} tenants have changed"
-    return f"{nothing}; {_unreadable(faults)}" if faults else nothing
+    return f"{nothing}; {troubles}" if troubles else nothing
 
 
-def _unreadable(faults: list[str]) -> str:
-    return f"{len(faults)} cannot be looked at: {'; '.join(faults[:LISTED])}"
+def _troubles(faults: list[str], missed: list[str]) -> str:
+    """Whose sales a tick did not see, and why; empty where it saw all."""
+    unreadable = f"{len(faults)} cannot be looked at: {'; '.join(faults[:LISTED])}"
+    late = f"{len(missed)} not reached within {TOGETHER_SECONDS:g} s, first at the next tick"
+    return "; ".join([late] * bool(missed) + [unreadable] * bool(faults))
 
 
 def _new_partitions(context: dg.SensorEvaluationContext, tenants: list[str]) -> list[dg.AddDynamicPartitionsRequest]:

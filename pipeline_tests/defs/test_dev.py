@@ -81,6 +81,7 @@ def test_schedules_and_sensors_run_by_themselves(server: Server):
     schedules = server.ask(query % (where, "name scheduleState { status }"))["schedulesOrError"]["results"]
     assert {one["name"]: one["scheduleState"]["status"] for one in schedules} == {
         "daily_forecasts": "RUNNING",
+        "feedback_rounds": "RUNNING",
         "nightly_data_check": "RUNNING",
         "nightly_purge": "RUNNING",
         "nightly_storage_care": "RUNNING",

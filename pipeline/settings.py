@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, PositiveFloat, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.limits import (
     DaysAhead,
@@ -239,6 +240,23 @@ class Settings(BaseSettings):
     )
     seed: int = Field(20_240_101, ge=0, description="Seed of everything random.")
 
+    feedback_cron: str = Field("*/10 * * * *", description="Cron, UTC, of the rounds of the feedback layer.")
+    freshness_seconds: float = Field(1800, gt=0, description="Seconds after which a data set is stale.")
+    freshness_seconds_by_dataset: Annotated[dict[str, PositiveFloat], NoDecode] = Field(
+        {}, description='The same by name as JSON, such as {"*/sales": 129600}; * stands for any letters.'
+    )
+    freshness_data_open_days: int = Field(2, ge=0, description="Open days without any row that raise no alarm.")
+    freshness_model_grace_days: int = Field(
+        7, ge=0, description="Data days beyond RETRAIN_AFTER_DAYS after which a model in use is stale."
+    )
+    freshness_forecast_hours: float = Field(36, gt=0, description="Hours after which a product's forecast is stale.")
+    metadata_paths: str | None = Field(
+        None, description="Files and folders of other systems' metadata that are watched, with commas."
+    )
+    metadata_adapters: Path | None = Field(
+        None, description="TOML of further adapters; PIPELINE_HOME/adapters.toml, where it is there, when unset."
+    )
+
     @field_validator(
         "prophet_weekly_seasonality", "prophet_yearly_seasonality", "prophet_daily_seasonality", mode="before"
     )
@@ -259,6 +277,14 @@ class Settings(BaseSettings):
         if value is not None and not value.get_secret_value().startswith(("amqp://", "amqps://")):
             raise ValueError("it must be the address of a broker, such as amqp://user:password@127.0.0.1:5672/")
         return value
+
+    @field_validator("freshness_seconds_by_dataset", mode="before")
+    @classmethod
+    def _of_json(cls, value: object) -> object:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise ValueError(f'it must be a JSON object such as {{"*/sales": 129600}}: {error}') from error
 
     @property
     def home(self) -> Path:

@@ -54,3 +54,13 @@ ANOMALIES = {
     "score": "How odd the isolation forest finds the day, 0 to 1.",
     "unusual": "Whether it is odd and surprising enough to be told.",
 }
+FRESHNESS = {
+    **_PRODUCT,
+    "tenant_id": "Tenant.",
+    "clock": "What is looked at: data, model or forecast.",
+    "lag": "How far it lies back; null: there is nothing to count.",
+    "unit": "Unit of lag and threshold.",
+    "threshold": "Lag above which it is stale.",
+    "status": "FRESH or STALE.",
+    "reason": "What was found.",
+}

@@ -20,6 +20,8 @@ TENANT_ASSETS = (
     "report",
 )
 
+FEEDBACK_ASSETS = ("freshness", "contract_validation")
+
 train_and_forecast = dg.define_asset_job(
     "train_and_forecast",
     selection=list(TENANT_ASSETS),
@@ -54,4 +56,12 @@ check_data = dg.define_asset_job(
     executor_def=dg.in_process_executor,
     tags={PRIORITY_TAG: str(NUMBERS[Priority.LOW])},
     description="Take a tenant's sales in and check them; nothing is trained or forecast.",
+)
+
+feedback = dg.define_asset_job(
+    "feedback",
+    selection=list(FEEDBACK_ASSETS),
+    executor_def=dg.in_process_executor,
+    tags={PRIORITY_TAG: str(NUMBERS[Priority.LOW])},
+    description="Look over all tenants what is late, broken or unwell; nothing is trained or forecast.",
 )

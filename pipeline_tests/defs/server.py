@@ -80,7 +80,7 @@ def serving(world: World, log: Path, **settings: str) -> Iterator[Server]:
         # A script starts what it leaves in the background like this.
         process = subprocess.Popen(
             ["/usr/bin/env", "--default-signal=TERM", "--ignore-signal=INT", *command],
-            env=world.alone(**{"CLOCK_CRON": NEVER, **settings}),
+            env=world.alone(**{"CLOCK_CRON": NEVER, "FEEDBACK_CRON": NEVER, **settings}),
             cwd=world.root,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -71,6 +71,19 @@ def test_the_daemon_is_healthy(server: Server, first_run: dict[str, Any]):
     assert set(required.values()) == {True}
 
 
+def test_dagster_tells_that_sales_are_fresh(server: Server, first_run: dict[str, Any]):
+    """The freshness daemon is among those that work, and finds what was just made within its policy's window."""
+    assert first_run
+    field = "... on AssetNode { freshnessStatusInfo { freshnessStatus } }"
+    query = 'query { assetNodeOrError(assetKey: { path: ["sales"] }) { %s } }' % field  # noqa: UP031
+
+    def fresh() -> bool | None:
+        told = server.ask(query)["assetNodeOrError"]["freshnessStatusInfo"]
+        return (told is not None and told["freshnessStatus"] == "HEALTHY") or None
+
+    assert server.wait("sales are within their freshness policy", fresh)
+
+
 def test_schedules_and_sensors_run_by_themselves(server: Server):
     """Nobody has to switch anything on."""
     query = "{ instigationStatesOrError: sensorsOrError(repositorySelector: %s) { ... on Sensors { results { %s } } } }"
@@ -81,6 +94,7 @@ def test_schedules_and_sensors_run_by_themselves(server: Server):
     schedules = server.ask(query % (where, "name scheduleState { status }"))["schedulesOrError"]["results"]
     assert {one["name"]: one["scheduleState"]["status"] for one in schedules} == {
         "daily_forecasts": "RUNNING",
+        "feedback_rounds": "RUNNING",
         "nightly_data_check": "RUNNING",
         "nightly_purge": "RUNNING",
         "nightly_storage_care": "RUNNING",

@@ -101,6 +101,7 @@ def standing_alone(world: World, url: str, folder: Path) -> Iterator[Server]:
         DAGSTER_DATABASE_URL=for_dagster(url),
         WATCH_INTERVAL_SECONDS="5",
         CLOCK_CRON=NEVER,
+        FEEDBACK_CRON=NEVER,
     )
     commands = (
         ["dagster", "code-server", "start", "-m", "pipeline.definitions", "--port", str(code)],

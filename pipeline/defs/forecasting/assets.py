@@ -14,6 +14,7 @@ from contracts import ForecastRow
 from pipeline.defs.ingestion.assets import OWNERS, calendar
 from pipeline.defs.monitoring.assets import anomalies
 from pipeline.defs.partitions import TENANTS
+from pipeline.defs.policies import DAILY
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table
 from pipeline.errors import DataError
@@ -31,7 +32,14 @@ GROUP = "forecasting"
 PLOT_DAYS = 120
 
 
-@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[calendar, "champions"])
+@dg.asset(
+    partitions_def=TENANTS,
+    group_name=GROUP,
+    kinds={"parquet"},
+    owners=OWNERS,
+    deps=[calendar, "champions"],
+    freshness_policy=DAILY,
+)
 def forecasts(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """Product x date: mean and quantiles, with the model version and the rung of the ladder that each row stands on."""
     opened = installation.open()

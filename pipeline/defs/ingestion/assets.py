@@ -13,6 +13,7 @@ import pandas as pd
 from contracts import DailySales, DayStatus
 from pipeline.defs import columns
 from pipeline.defs.partitions import PRODUCTS, TENANTS
+from pipeline.defs.policies import DAILY, WEEKLY
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table, preview
 from pipeline.engine.feature_table import feature_table
@@ -45,7 +46,7 @@ def last_forecast_stands(home: Home, tenant_id: str) -> Iterator[None]:
         raise
 
 
-@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet", "pandas"}, owners=OWNERS)
+@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet", "pandas"}, owners=OWNERS, freshness_policy=DAILY)
 def sales(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """The clean daily panel, extracted from the tenant's source.
 
@@ -87,7 +88,14 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
     )
 
 
-@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[sales])
+@dg.asset(
+    partitions_def=TENANTS,
+    group_name=GROUP,
+    kinds={"parquet"},
+    owners=OWNERS,
+    deps=[sales],
+    freshness_policy=DAILY,
+)
 def calendar(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """What is known or foreseen by date: public holidays, closing days, covariates and signals, through the horizon."""
     opened = installation.open()
@@ -122,7 +130,14 @@ def _told(signals: Signals, asked: Report) -> dict[str, Any]:
     return {"signals_issued": signals.issued, "degraded_signals": signals.degraded, **asked.metadata()}
 
 
-@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet", "numpy"}, owners=OWNERS, deps=[sales, calendar])
+@dg.asset(
+    partitions_def=TENANTS,
+    group_name=GROUP,
+    kinds={"parquet", "numpy"},
+    owners=OWNERS,
+    deps=[sales, calendar],
+    freshness_policy=WEEKLY,
+)
 def features(context: dg.AssetExecutionContext, installation: InstallationResource) -> dg.MaterializeResult[None]:
     """The training table: for each observed day its units and what was known of it the evening before.
 

@@ -9,7 +9,22 @@ import warnings
 import typer
 
 from pipeline import __version__
-from pipeline.commands import alerts, backtest, breakers, dev, events, forecast, jobs, models, registry, run, tenants
+from pipeline.commands import (
+    alerts,
+    backtest,
+    breakers,
+    dev,
+    events,
+    forecast,
+    jobs,
+    lineage,
+    models,
+    monitor,
+    monitor_lineage,
+    registry,
+    run,
+    tenants,
+)
 from pipeline.commands.shared import aside
 from pipeline.errors import PipelineError
 
@@ -36,6 +51,10 @@ app.add_typer(registry.app, name="registry")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(breakers.app, name="breakers")
 app.add_typer(events.app, name="events")
+app.add_typer(lineage.app, name="lineage")
+app.add_typer(monitor.app, name="monitor")
+monitor.app.command("emit-lineage-dataset-build")(monitor_lineage.emit_dataset_build)
+monitor.app.command("emit-lineage-training-run")(monitor_lineage.emit_training_run)
 
 
 @app.command("version")

@@ -23,6 +23,7 @@ from pipeline.forecasting.stale import described_forecasts, last_forecasts
 from pipeline.home import write_atomically
 from pipeline.monitoring.lineage.log import record
 from pipeline.monitoring.lineage.recording import version_in_use
+from pipeline.monitoring.lineage.sending import send_waiting
 from pipeline.monitoring.lineage.steps import forecast_made
 from pipeline.plots import as_markdown_image, product_plot
 from pipeline.report.build import build_report
@@ -49,6 +50,7 @@ def forecasts(context: dg.AssetExecutionContext, installation: InstallationResou
     write_table(path, frame, built)
     made_from = version_in_use(opened.home, data.tenant.id, "sales")
     record(opened.home.lineage, [forecast_made(built, made_from, frame, data.origin.date())])
+    send_waiting(opened.home, opened.settings)
     rungs = Counter(str(rung) for rung in frame.drop_duplicates("product_id")["rung"])
     return dg.MaterializeResult(
         metadata=of_table(

@@ -52,6 +52,11 @@ class FaultyLine:
     line: int
     fault: str
 
+    @property
+    def torn(self) -> bool:
+        """Whether it is the last line and only lacks its end: its writer was cut off, or is at it."""
+        return self.fault == TORN
+
     def __str__(self) -> str:
         """A sentence."""
         return f"{self.file}, line {self.line}: {self.fault}" if self.line else f"{self.file}: {self.fault}"
@@ -164,21 +169,20 @@ def step_of(event: Any) -> Step:
         ValueError: it has not the form of a LineageEvent.
     """
     try:
-        inputs, outputs = (
-            {str(role): Ref(one["name"], one["version"]) for role, one in event[side].items()}
-            for side in ("inputs", "outputs")
-        )
-        step = Step(event["event_type"], event["event_time"], inputs, outputs, event["metadata"])
+        kind, moment = _text(event["event_type"]), _text(event["event_time"])
+        return Step(kind, moment, _refs(event["inputs"]), _refs(event["outputs"]), dict(event["metadata"].items()))
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"it has not the form of a LineageEvent: {type(error).__name__} {error}") from error
-    texts = [
-        step.event_type,
-        step.event_time,
-        *(text for side in (inputs, outputs) for ref in side.values() for text in ref),
-    ]
-    if not all(isinstance(text, str) for text in texts) or not isinstance(step.metadata, dict):
-        raise ValueError("it has not the form of a LineageEvent: a name, version, type or time is no text")
-    return step
+
+
+def _refs(side: Any) -> dict[str, Ref]:
+    return {role: Ref(_text(one["name"]), _text(one["version"])) for role, one in side.items()}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"{value!r} is no text")
 
 
 def _written(text: str) -> set[bytes]:

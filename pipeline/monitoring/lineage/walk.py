@@ -11,6 +11,7 @@ import datetime as dt
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
@@ -58,6 +59,16 @@ def came_from(step: Step, product: str | None = None) -> list[Ref]:
     ]
 
 
+def uses(step: Step, ref: Ref) -> bool:
+    """Say whether a step used a version."""
+    return ref in step.inputs.values() or _forecast_by(step, _models([ref]))
+
+
+def is_decision(step: Step) -> bool:
+    """Say whether a step decided about a model, and made nothing."""
+    return step.event_type in _DECISIONS
+
+
 def files_of(step: Step) -> list[dict[str, object]] | None:
     """Return the files that a step read; None where it says nothing of files."""
     files = step.metadata.get("files")
@@ -94,7 +105,7 @@ def forward(folder: Path, start: Collection[Ref]) -> Trail:
     """Walk from versions forward to all that was made from them, and to the decisions about them."""
     reader, trail = Reader(), Trail(tuple(start))
     reached, models = set(start), _models(start)
-    for path in day_files(folder, min(map(first_day, start), default=dt.date.min)):
+    for path in day_files(folder, min((first_day(ref.version) for ref in start), default=dt.date.min)):
         known: dict[int, Step | None] = {}
         taken: set[int] = set()
         while found := _users(reader, path, (reached, models), known, taken):
@@ -121,7 +132,7 @@ def versions_like(folder: Path, version: str, tenant_id: str | None = None) -> l
         ConfigurationError: nothing was.
     """
     reader, found = Reader(), dict[Ref, None]()
-    for path in day_files(folder, first_day(Ref("", version))):
+    for path in day_files(folder, first_day(version)):
         for _, step in reader.steps(path, [version]):
             for ref in step.outputs.values():
                 whole = ref.version == version or (len(version) >= 8 and ref.version.startswith(version))
@@ -136,12 +147,13 @@ def versions_like(folder: Path, version: str, tenant_id: str | None = None) -> l
     return list(found)
 
 
-def first_day(ref: Ref) -> dt.date:
+@lru_cache(maxsize=4096)
+def first_day(version: str) -> dt.date:
     """Return a day before which a version was not noted: a model's tells when it was made; else the first of days.
 
     By another system's clock, in another time zone, it may have been made the day before.
     """
-    found = _MODEL_VERSION.fullmatch(ref.version)
+    found = _MODEL_VERSION.fullmatch(version)
     try:
         return dt.date(*map(int, found.groups())) - dt.timedelta(days=1) if found else dt.date.min
     except (ValueError, OverflowError):
@@ -152,7 +164,7 @@ def _makers(reader: Reader, path: Path, wanted: set[Ref], known: dict[int, Step 
     """Return, of the wanted versions, the steps of a file that made them."""
     found: dict[Ref, Step] = {}
     for _, step in reader.steps(path, _needles(path, wanted), known):
-        if step.event_type not in _DECISIONS:
+        if not is_decision(step):
             found |= {ref: step for ref in step.outputs.values() if ref in wanted}
     return found
 
@@ -175,6 +187,8 @@ def _forecast_by(step: Step, models: Models) -> bool:
     if step.event_type != EventType.FORECAST or not isinstance(by_product, dict):
         return False
     theirs = models.get(_tenant_of(step), set())
+    if len(theirs) < len(by_product):
+        return any(by_product.get(product) == version for product, version in theirs)
     return any((product, version) in theirs for product, version in by_product.items() if isinstance(version, str))
 
 
@@ -197,7 +211,7 @@ def _needles(path: Path, refs: set[Ref]) -> set[str] | None:
     A version that was not made by the file's day cannot stand in it.
     """
     day = day_of(path) or dt.date.max
-    texts = {version for version in {ref.version for ref in refs} if first_day(Ref("", version)) <= day}
+    texts = {version for version in {ref.version for ref in refs} if first_day(version) <= day}
     return texts if len(texts) <= FEW else None
 
 

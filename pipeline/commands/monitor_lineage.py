@@ -9,6 +9,7 @@ import typer
 
 from pipeline.commands.shared import aside, prepared
 from pipeline.errors import StorageError
+from pipeline.places import redacted
 
 if TYPE_CHECKING:
     from contracts import LineageEvent
@@ -27,7 +28,8 @@ def emit_dataset_build(metadata_path: MetadataPath) -> None:
     from pipeline.monitoring.lineage.foreign import read_described
     from pipeline.monitoring.lineage.steps import dataset_built
 
-    _note(dataset_built(read_described(metadata_path, DatasetMetadata), None))
+    described = read_described(metadata_path, DatasetMetadata)
+    _note(dataset_built(described, None, path=redacted(described.path)))
 
 
 def emit_training_run(metadata_path: MetadataPath) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MOST = 20
 """Branches that are shown of one place; with more it says how many."""
 NARROWEST = 60
+LONGEST_NAME = 80
+"""Letters of a name; a product may have hundreds."""
 SHOWN_LETTERS = 12
 """Of a version that is a hash."""
 TOLD = (
@@ -154,7 +156,8 @@ def _left_out(tree: Tree, number: int) -> None:
 
 def _line(tree: Tree, ref: Ref, told: str) -> Tree:
     version = ref.version if len(ref.version) <= 20 else ref.version[:SHOWN_LETTERS]
-    return _text(tree, f"{ref.name}  {version}{f'  {told}' if told else ''}")
+    name = ref.name if len(ref.name) <= LONGEST_NAME else f"{ref.name[: LONGEST_NAME - 1]}…"
+    return _text(tree, f"{name}  {version}{f'  {told}' if told else ''}")
 
 
 def _text(tree: Tree, text: str) -> Tree:

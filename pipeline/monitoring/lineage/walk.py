@@ -85,19 +85,20 @@ def back(folder: Path, start: Collection[Ref], product: str | None = None) -> Tr
         start: the versions.
         product: of forecasts follow this product's model alone; None: those of all.
     """
-    reader, trail = Reader(), Trail(tuple(start))
+    reader, trail, bare = Reader(), Trail(tuple(start)), dict[Ref, Step]()
     wanted, latest_first = set(start), day_files(folder)[::-1]
     found_any = True
     while wanted and found_any:
         found_any = False
         for path in latest_first:
             known: dict[int, Step | None] = {}
-            while wanted and (found := _makers(reader, path, wanted, known)):
+            while wanted and (found := _makers(reader, path, wanted, known, bare)):
                 found_any = True
                 trail.made |= found
                 further = {ref for step in found.values() if files_of(step) is None for ref in came_from(step, product)}
                 wanted = (wanted | further) - trail.made.keys()
-    trail.missing, trail.faults = wanted, reader.faults
+    trail.made |= {ref: bare[ref] for ref in wanted if ref in bare}
+    trail.missing, trail.faults = wanted - bare.keys(), reader.faults
     return trail
 
 
@@ -160,12 +161,18 @@ def first_day(version: str) -> dt.date:
         return dt.date.min
 
 
-def _makers(reader: Reader, path: Path, wanted: set[Ref], known: dict[int, Step | None]) -> dict[Ref, Step]:
-    """Return, of the wanted versions, the steps of a file that made them."""
+def _makers(
+    reader: Reader, path: Path, wanted: set[Ref], known: dict[int, Step | None], bare: dict[Ref, Step]
+) -> dict[Ref, Step]:
+    """Return, of the wanted versions, the steps of a file that made them.
+
+    One that names nothing that it was made from goes to `bare`: another may know more of the same version.
+    """
     found: dict[Ref, Step] = {}
     for _, step in reader.steps(path, _needles(path, wanted), known):
         if not is_decision(step):
-            found |= {ref: step for ref in step.outputs.values() if ref in wanted}
+            made = {ref: step for ref in step.outputs.values() if ref in wanted}
+            (found if came_from(step) or files_of(step) is not None else bare).update(made)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import accuracy, cost, growth, orchestration, promotion, queueing, registry, ticks
+from benchmarks import accuracy, cost, growth, lineage, orchestration, promotion, queueing, registry, ticks
 from benchmarks.alone import OURS
 from benchmarks.page import Choice, Page
 from benchmarks.tasks import REAL_DATA, TASKS, at_hand
@@ -19,6 +19,7 @@ ALL: dict[str, Callable[[Choice], Iterator[Page]]] = {
     "accuracy": accuracy.measure,
     "cost": cost.measure,
     "growth": growth.measure,
+    "lineage": lineage.measure,
     "orchestration": orchestration.measure,
     "promotion": promotion.measure,
     "queue": queueing.measure,
@@ -32,6 +33,7 @@ BENCHMARKS (all when none is named)
   accuracy       errors, ranges, CPU seconds and memory of each system
   cost           CPU of a full training against tuned Prophet, by family
   growth         CPU a product and memory with 100, 300 and 1,000 products
+  lineage        walking the lineage of 10,000 trainings
   orchestration  what Dagster adds to a training
   promotion      a year of weekly retraining: old models, swings, refusals
   queue          a thousand trainings in the queue: order, and its cost

@@ -17,9 +17,11 @@ from pipeline.commands import (
     events,
     forecast,
     jobs,
+    lineage,
     models,
     monitor,
     monitor_freshness,
+    monitor_lineage,
     registry,
     run,
     tenants,
@@ -53,6 +55,9 @@ app.add_typer(events.app, name="events")
 app.add_typer(monitor.app, name="monitor")
 monitor.app.command("compute-freshness")(monitor_freshness.compute_freshness)
 monitor.app.command("run-checks")(monitor_freshness.run_checks)
+app.add_typer(lineage.app, name="lineage")
+monitor.app.command("emit-lineage-dataset-build")(monitor_lineage.emit_dataset_build)
+monitor.app.command("emit-lineage-training-run")(monitor_lineage.emit_training_run)
 
 
 @app.command("version")

@@ -257,6 +257,19 @@ class Settings(BaseSettings):
         None, description="TOML of further adapters; PIPELINE_HOME/adapters.toml, where it is there, when unset."
     )
 
+    lineage_kept_days: int = Field(400, ge=30, description="Days that the lineage log is kept.")
+    openlineage_url: SecretStr | None = Field(
+        None, description="OpenLineage receiver that lineage is sent to, http://HOST:PORT; none when unset."
+    )
+    openlineage_api_key: SecretStr | None = Field(None, description="Sent to the receiver as a bearer token.")
+    openlineage_file: Path | None = Field(None, description="File that lineage is appended to as OpenLineage events.")
+    openlineage_namespace: str = Field(
+        "demand-forecast", min_length=1, description="OpenLineage's namespace of jobs and data sets."
+    )
+    openlineage_seconds: float = Field(
+        10, gt=0, le=600, description="Seconds that sending lineage may take at the end of a run."
+    )
+
     @field_validator(
         "prophet_weekly_seasonality", "prophet_yearly_seasonality", "prophet_daily_seasonality", mode="before"
     )
@@ -264,7 +277,7 @@ class Settings(BaseSettings):
     def _lower_case(cls, value: object) -> object:
         return str(value).lower() if isinstance(value, str | bool) else value
 
-    @field_validator("mlflow_tracking_uri")
+    @field_validator("mlflow_tracking_uri", "openlineage_url")
     @classmethod
     def _of_a_server(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("http://", "https://")):

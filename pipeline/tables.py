@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from contracts import DatasetMetadata
-from pipeline.errors import DataError
+from pipeline.errors import DataError, MetadataError
 from pipeline.home import write_atomically
 
 KEY = b"dataset_metadata"
@@ -61,16 +64,58 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def described(name: str, version: str, path: Path, frame: pd.DataFrame, keys: tuple[str, ...]) -> DatasetMetadata:
-    """Return the metadata of a daily table by product with the target `quantity`; `keys` are no features."""
+def described(
+    name: str, path: Path, frame: pd.DataFrame, keys: tuple[str, ...], target: str = "quantity"
+) -> DatasetMetadata:
+    """Return the metadata of a daily table by product; `keys`, the target among them, are no features."""
     return DatasetMetadata(
         dataset_name=name,
-        dataset_version=version,
+        dataset_version=content_version(frame),
         path=str(path),
         built_at=dt.datetime.now(dt.UTC),
         row_count=len(frame),
         feature_count=len(frame.columns) - len(keys),
-        target="quantity",
+        target=target,
         entity="product_id",
         event_ts="date",
     )
+
+
+def read_metadata(table: Path) -> DatasetMetadata | None:
+    """Return the metadata beside a table; None where there is none yet.
+
+    Raises:
+        MetadataError: it cannot be read, or is not as the contract says.
+    """
+    path = table.with_suffix(".json")
+    try:
+        return DatasetMetadata.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise MetadataError(f"the metadata {path} cannot be read: {error}") from error
+
+
+def content_version(frame: pd.DataFrame) -> str:
+    """Return the SHA-256 of a table's columns and rows, in their order: equal when, and only when, they are."""
+    digest = hashlib.sha256(str(len(frame)).encode())
+    for name in frame.columns:
+        digest.update(repr(str(name)).encode("utf-8", "backslashreplace"))
+        _add_column(digest, frame[name])
+    return digest.hexdigest()
+
+
+def _add_column(digest: Any, values: pd.Series[Any]) -> None:
+    """Numbers and moments as their bytes; all else as numbers of distinct values, then these; a missing one is -1."""
+    kind = values.dtype
+    if isinstance(kind, np.dtype) and kind.kind == "f":
+        plain = values.to_numpy() + 0.0  # No difference between 0.0 and -0.0.
+        digest.update(kind.str.encode() + np.where(np.isnan(plain), np.array(np.nan, kind), plain).tobytes())
+    elif isinstance(kind, np.dtype) and kind.kind in "iub":
+        digest.update(kind.str.encode() + values.to_numpy().tobytes())
+    elif pd.api.types.is_datetime64_any_dtype(kind):
+        digest.update(b"moment" + values.to_numpy("datetime64[ns]").tobytes())
+    else:
+        codes, distinct = pd.factorize(values)
+        digest.update(codes.astype(np.int64).tobytes())
+        digest.update(repr([str(one) for one in distinct]).encode("utf-8", "backslashreplace"))

@@ -11,6 +11,8 @@ from pipeline.commands.experiments import experiments, mirror_
 from pipeline.commands.shared import AsJson, WhichTenant, one_tenant, prepared, show
 from pipeline.commands.whole import next_steps, whole_model
 from pipeline.installation import Installation
+from pipeline.monitoring.lineage.log import record
+from pipeline.monitoring.lineage.steps import champion_changed
 from pipeline.registry.records import Wanted
 from pipeline.requests import accepted
 from pipeline.who import user
@@ -215,6 +217,7 @@ def rollback(
     if earlier is not None:
         whole_model(installation, tenant_id, product, earlier.version)
     done = installation.registry.roll_back(tenant_id, product, reason=reason, actor=user())
+    record(installation.home.lineage, champion_changed([done]))
     typer.echo(f"version {done.to_version} of {product} is in use again, instead of {done.from_version}")
 
 
@@ -235,7 +238,8 @@ def deploy(
     chosen = version or (newest[0].version if newest else _version(installation, tenant_id, product))
     manifest = whole_model(installation, tenant_id, product, chosen)
     figures = {"mae": manifest.metrics.mae, "naive_mae": manifest.naive_metrics.mae}
-    installation.registry.promote(tenant_id, product, chosen, reason=reason, actor=user(), figures=figures)
+    done = installation.registry.promote(tenant_id, product, chosen, reason=reason, actor=user(), figures=figures)
+    record(installation.home.lineage, champion_changed([done]))
     typer.echo(f"version {chosen} of {product} is in use")
 
 

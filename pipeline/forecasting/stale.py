@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from contracts import Rung
+from contracts import DatasetMetadata, Rung
 from pipeline.errors import PipelineError
 from pipeline.forecasting.issued import read_forecasts
 from pipeline.home import Home
-from pipeline.tables import write_table
+from pipeline.monitoring.lineage.log import record
+from pipeline.monitoring.lineage.recording import metadata_of
+from pipeline.monitoring.lineage.steps import marked_stale
+from pipeline.tables import described, write_table
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,11 +43,19 @@ def mark_stale(home: Home, tenant_id: str, why: str) -> int:
         if frame is None:
             return 0
         marked = stale(frame, f"the last good forecast; new sales are blocked: {why}")
-        write_table(path, marked, modified_ns=path.stat().st_mtime_ns)
+        before, after = metadata_of(home, tenant_id, "forecasts"), described_forecasts(tenant_id, path, marked)
+        write_table(path, marked, after, modified_ns=path.stat().st_mtime_ns)
+        if before is not None and before.dataset_version != after.dataset_version:
+            record(home.lineage, [marked_stale(before, after)])
     except PipelineError as error:
         _LOG.warning("the last forecast of tenant %r could not be marked as stale: %s", tenant_id, error)
         return 0
     return len(frame)
+
+
+def described_forecasts(tenant_id: str, path: Path, frame: pd.DataFrame) -> DatasetMetadata:
+    """Return the metadata of a tenant's forecasts."""
+    return described(f"{tenant_id}/forecasts", path, frame, ("tenant_id", "product_id", "date", "y_hat"), "y_hat")
 
 
 def stale(frame: pd.DataFrame, reason: str) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from pipeline.sources.opening import LIVE, Asking, known_here, open_source
 from pipeline.sources.partial import partial_last_day
 from pipeline.sources.report import report_of, span
 from pipeline.sources.same import same_sales
-from pipeline.sources.state import UNSETTLED, State, ranks, rules_of
+from pipeline.sources.state import UNSETTLED, FileState, State, ranks, rules_of
 from pipeline.sources.store import load_report, load_sales
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "remember",
     "remember_plan",
     "source_fingerprint",
+    "sources_of",
     "taken_in",
 ]
 
@@ -137,6 +138,12 @@ def remember(home: Home, tenant_id: str, fingerprint: str) -> None:
     write_atomically(_remembered(home, tenant_id), fingerprint.encode())
 
 
+def sources_of(home: Home, tenant_id: str) -> tuple[str | None, dict[str, FileState]]:
+    """Return where a tenant's sales were last read from, and what each file, or answer, was that gave any."""
+    state = store.load_state(home, tenant_id, UNSETTLED)
+    return state.source, {name: file for name, file in state.files.items() if file.last_date is not None}
+
+
 def taken_in(home: Home, tenant_id: str) -> str | None:
     """Return the fingerprint of the files that were last taken in, None where there were none yet."""
     path = _remembered(home, tenant_id)
@@ -225,6 +232,8 @@ def _unchanged(job: Job, home: Home, due: Due, fingerprint: str) -> Extraction:
     state = _new_state(job, due)
     if state != job.state:
         store.save_state(home, job.tenant.id, state)
+    if not home.table(job.tenant.id, "sales").with_suffix(".json").exists():
+        store.save_table(home, job.tenant.id, table)  # Written before tables had metadata.
     return Extraction(table, report, changed=False, fingerprint=fingerprint)
 
 

@@ -1,8 +1,8 @@
 """A tenant's daily table on disk, with its report and state: each written whole or not at all.
 
-`sales.parquet` is the daily table. `sales_by_file.parquet` exists where files add up (overlap = "add"):
-what each file gave, from which the daily table is summed, so that a changed file's share can be taken
-out again. The state is written last: a run that is killed before reads the same files once more.
+`sales.parquet` is the daily table, with its metadata in `sales.json` beside it. `sales_by_file.parquet` exists where
+files add up (overlap = "add"): what each file gave, from which the daily table is summed, so that a changed file's
+share can be taken out again. The state is written last: a run that is killed before reads the same files once more.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from pipeline.home import Home, make_folder, write_atomically
 from pipeline.sources import daily
 from pipeline.sources.merge import Merged
 from pipeline.sources.state import State, parse_state
+from pipeline.tables import KEY, described
 
 _TABLE = "sales"
 _BY_FILE = "sales_by_file"
 _STATE = "extraction_state.json"
 _REPORT = "extraction_report.json"
+_NO_FEATURES = ("tenant_id", "product_id", "date", "quantity")
 _ARROW = {
     "object": pa.string(),
     "datetime64[ns]": pa.timestamp("ns"),
@@ -93,11 +95,23 @@ def save(home: Home, tenant_id: str, merged: Merged, report: ExtractionReport, s
     detail = home.table(tenant_id, _BY_FILE)
     if merged.by_file is not None:
         write_atomically(detail, _parquet(merged.by_file))
-    write_atomically(home.table(tenant_id, _TABLE), _parquet(merged.table))
+    save_table(home, tenant_id, merged.table)
     if merged.by_file is None:
         detail.unlink(missing_ok=True)
     save_report(home, tenant_id, report)
     save_state(home, tenant_id, state)
+
+
+def save_table(home: Home, tenant_id: str, table: pd.DataFrame) -> None:
+    """Write the daily table, with its metadata beside it and in its schema.
+
+    Raises:
+        StorageError: the disk is full or may not be written.
+    """
+    path = home.table(tenant_id, _TABLE)
+    text = described(f"{tenant_id}/{_TABLE}", path, table, _NO_FEATURES).model_dump_json().encode()
+    write_atomically(path.with_suffix(".json"), text)
+    write_atomically(path, _parquet(table, text))
 
 
 def back_up(home: Home, tenant_id: str, now: dt.datetime) -> None:
@@ -129,7 +143,7 @@ def locked(home: Home, tenant_id: str) -> Iterator[None]:
 
 def _sweep(folder: Path) -> None:
     """Remove what a killed extraction had begun to write; no other is at work under the lock."""
-    for name in (f"{_TABLE}.parquet", f"{_BY_FILE}.parquet", _STATE, _REPORT):
+    for name in (f"{_TABLE}.parquet", f"{_TABLE}.json", f"{_BY_FILE}.parquet", _STATE, _REPORT):
         for stray in folder.glob(f".{name}.*.tmp"):
             stray.unlink()
 
@@ -145,7 +159,9 @@ def _read(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _parquet(table: pd.DataFrame) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(table, schema=_SCHEMA, preserve_index=False), sink, compression="zstd")
+def _parquet(table: pd.DataFrame, metadata: bytes | None = None) -> bytes:
+    sink, built = io.BytesIO(), pa.Table.from_pandas(table, schema=_SCHEMA, preserve_index=False)
+    if metadata is not None:
+        built = built.replace_schema_metadata({**(built.schema.metadata or {}), KEY: metadata})
+    pq.write_table(built, sink, compression="zstd")
     return sink.getvalue()

@@ -281,7 +281,7 @@ def test_nothing_leaves_the_home(finished: Finished):
     assert {path.name for path in root.iterdir()} == {"exports", "var"}
     assert not list(root.parent.rglob("*passwd*"))
     folders = {path.name for path in finished.world.home.root.iterdir() if path.is_dir()}
-    assert folders == {"access", "dagster", "data", "events", "locks", "models", "reports", "tenants"}
+    assert folders == {"access", "dagster", "data", "events", "lineage", "locks", "models", "reports", "tenants"}
 
 
 def test_no_temporary_file_is_left(finished: Finished):

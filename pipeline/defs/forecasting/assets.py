@@ -20,8 +20,12 @@ from pipeline.defs.shown import numbers, of_table
 from pipeline.errors import DataError
 from pipeline.forecasting.issued import keep_issued
 from pipeline.forecasting.ladder import Ladder
-from pipeline.forecasting.stale import last_forecasts
+from pipeline.forecasting.stale import described_forecasts, last_forecasts
 from pipeline.home import write_atomically
+from pipeline.monitoring.lineage.log import record
+from pipeline.monitoring.lineage.recording import version_in_use
+from pipeline.monitoring.lineage.sending import send_waiting
+from pipeline.monitoring.lineage.steps import forecast_made
 from pipeline.plots import as_markdown_image, product_plot
 from pipeline.report.build import build_report
 from pipeline.report.render import render_report
@@ -50,7 +54,11 @@ def forecasts(context: dg.AssetExecutionContext, installation: InstallationResou
     frame = ladder.climb(previous)
     today = dt.datetime.now(ZoneInfo(data.tenant.timezone)).date()
     keep_issued(opened.home.issued(data.tenant.id), data.origin.date(), frame, today)
-    write_table(path, frame)
+    built = described_forecasts(data.tenant.id, path, frame)
+    write_table(path, frame, built)
+    made_from = version_in_use(opened.home, data.tenant.id, "sales")
+    record(opened.home.lineage, [forecast_made(built, made_from, frame, data.origin.date())])
+    send_waiting(opened.home, opened.settings)
     rungs = Counter(str(rung) for rung in frame.drop_duplicates("product_id")["rung"])
     return dg.MaterializeResult(
         metadata=of_table(

@@ -21,6 +21,9 @@ from pipeline.engine.panel import Status
 from pipeline.forecasting.stale import mark_stale
 from pipeline.home import Home
 from pipeline.keys import partition_key
+from pipeline.monitoring.lineage.log import record
+from pipeline.monitoring.lineage.recording import metadata_of, version_in_use
+from pipeline.monitoring.lineage.steps import dataset_built, sales_built
 from pipeline.plots import as_markdown_image, sparkline
 from pipeline.resilience import Report, reported
 from pipeline.sources.calendar import build_calendar
@@ -28,8 +31,6 @@ from pipeline.sources.extract import extract_sales, load_sales, remember
 from pipeline.sources.signals import Signals, with_signals
 from pipeline.tables import described, records, write_table
 from pipeline.tenant_data import DAYS_BEYOND, last_complete_day, products_of
-from pipeline.training.evaluation import outlook_digest
-from pipeline.training.fingerprint import fingerprints, of_tenant
 
 GROUP = "ingestion"
 OWNERS = ["team:forecasting"]
@@ -59,6 +60,8 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
         with reported() as asked:
             extraction = extract_sales(tenant, opened.home, opened.settings, services=opened.services)
     remember(opened.home, tenant.id, extraction.fingerprint)
+    if (built := metadata_of(opened.home, tenant.id, "sales")) is not None:
+        record(opened.home.lineage, [sales_built(opened.home, tenant, built)])
     keys = {partition_key(tenant.id, product) for product in extraction.daily["product_id"].unique()}
     new = keys - set(context.instance.get_dynamic_partitions(PRODUCTS.name or ""))
     if new:
@@ -149,10 +152,10 @@ def features(context: dg.AssetExecutionContext, installation: InstallationResour
     data = opened.data(context.partition_key)
     frame = feature_table(data.held.panel, data.outlook, opened.settings.max_feature_rows)
     path = opened.home.table(data.tenant.id, "features")
-    shape = ",".join([*frame.columns, str(opened.settings.max_feature_rows), outlook_digest(data.outlook)])
-    version = of_tenant(fingerprints(data.held.panel).values(), shape)
-    metadata = described("features", version, path, frame, ("product_id", "date", "quantity"))
+    metadata = described(f"{data.tenant.id}/features", path, frame, ("product_id", "date", "quantity"))
     write_table(path, frame, metadata)
+    made_from = version_in_use(opened.home, data.tenant.id, "sales")
+    record(opened.home.lineage, [dataset_built(metadata, made_from)])
     missing = frame.isna().mean()
     products = pd.DataFrame([product.model_dump() for product in products_of(data)])
     write_table(opened.home.table(data.tenant.id, "products"), products)
@@ -170,5 +173,5 @@ def features(context: dg.AssetExecutionContext, installation: InstallationResour
             product_days={DayStatus(Status(k).name.lower()).value: int(v) for k, v in zip(status, days, strict=True)},
             **numbers({"missing_share": float(missing.mean())}),
         ),
-        data_version=dg.DataVersion(version[:32]),
+        data_version=dg.DataVersion(metadata.dataset_version[:32]),
     )

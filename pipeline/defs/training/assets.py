@@ -2,6 +2,7 @@
 
 # Dagster reads the annotation of `context` as it stands: annotations must not be postponed here.
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -27,6 +28,9 @@ from pipeline.engine.evaluate import score, table
 from pipeline.errors import DataError
 from pipeline.installation import Installation
 from pipeline.keys import partition_key, split_key
+from pipeline.monitoring.lineage.log import record
+from pipeline.monitoring.lineage.recording import trainings
+from pipeline.monitoring.lineage.steps import champion_changed
 from pipeline.requests import accepted
 from pipeline.sources.extract import remember_plan, taken_in
 from pipeline.tables import read_table, records, write_table
@@ -35,7 +39,7 @@ from pipeline.training.evaluation import Evaluation, measured, nesting_of
 from pipeline.training.integrity import unusable
 from pipeline.training.job import Planner, training_job
 from pipeline.training.plan import Occasion, make_plan
-from pipeline.training.promotion import decide_all
+from pipeline.training.promotion import ACTOR, decide_all
 
 GROUP = "training"
 OF_ANY = dg.AllPartitionMapping()
@@ -123,9 +127,14 @@ def train(
     order = replace(order, terms=occasion.terms, diagnostics=asked is not None and asked.diagnostics)
     rows: list[LedgerRow] = []
     seen = taken_in(opened.home, tenant_id)  # Before the sales are read: what comes in later, nobody has seen.
-    with shown_progress(context, opened, tenant_id), training_job(opened, tenant_id, planner, order) as job:
+    with (
+        shown_progress(context, opened, tenant_id),
+        training_job(opened, tenant_id, planner, order) as job,
+        trainings(opened.home, tenant_id, context.run.run_id) as noted,
+    ):
         for done in job.train():
             rows.append(done.ledger)
+            noted.add(done)
             if done.manifest is not None:
                 context.log_event(materialization(done, job.data, job.trainer.evaluation))
     if seen is not None and occasion.requested is None and occasion.terms is None:
@@ -230,8 +239,12 @@ def train_products(
     failed = []
     for tenant_id, products in by_tenant.items():
         planner = _only(products, _planner(opened, Occasion(frozenset(products))))
-        with training_job(opened, tenant_id, planner, order_of(context, "by hand")) as job:
+        with (
+            training_job(opened, tenant_id, planner, order_of(context, "by hand")) as job,
+            trainings(opened.home, tenant_id, context.run.run_id) as noted,
+        ):
             for done in job.train():
+                noted.add(done)
                 if done.manifest is None:
                     failed.append(f"{partition_key(tenant_id, done.ledger.product_id)}: {done.ledger.reason}")
                 else:
@@ -261,7 +274,12 @@ def champions(context: dg.AssetExecutionContext, installation: InstallationResou
     """Each new model's promotion or refusal, and why: whole, better than repeating last week, its recipe no worse."""
     opened = installation.open()
     tenant_id = context.partition_key
+    begun = dt.datetime.now(dt.UTC)
     verdicts = decide_all(tenant_id, opened.registry, opened.store, opened.settings)
+    # Each verdict may withdraw a model beside; what people decide meanwhile is noted by their command.
+    decided = opened.registry.promotions(tenant_id, limit=2 * len(verdicts))
+    changed = [one for one in decided[::-1] if one.actor == ACTOR and one.decided_at >= begun]
+    record(opened.home.lineage, champion_changed(changed))
     frame = pd.DataFrame(
         [
             {"product_id": v.product_id, "version": v.version, "promoted": v.promoted, "reason": v.reason}

@@ -1,0 +1,227 @@
+"""Walks the lineage: from a version back to what it was made from, or forward to what was made from it.
+
+Lines are looked through for the versions that are wanted before any is parsed, and files in the order in which they
+are likely to hold them: what a version was made from was noted before it, as a rule on the same day. What was noted
+late, as other systems may, is found all the same.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from pipeline.errors import ConfigurationError
+from pipeline.keys import partition_key, split_key
+from pipeline.monitoring.lineage.log import FaultyLine, Reader, Ref, Step, day_files, day_of
+from pipeline.monitoring.lineage.steps import EventType
+
+FEW = 8
+"""Texts up to which looking through a line for each costs less than parsing it."""
+_MODEL_VERSION = re.compile(r"(\d{4})(\d{2})(\d{2})_\d{6}")
+Models = dict[str, set[tuple[str, str]]]
+"""Products with the versions of their models, by tenant."""
+_DECISIONS = {EventType.PROMOTED, EventType.ROLLED_BACK, EventType.WITHDRAWN}
+
+
+@dataclass
+class Trail:
+    """What a walk has found.
+
+    Attributes:
+        start: where it began.
+        made: by version, the step that made it; going forward, also those that it was only used by.
+        missing: versions of which no step says how they were made.
+        steps: every step that was found, in the order in which the files have them.
+        faults: lines that were in the way, and are no events.
+    """
+
+    start: tuple[Ref, ...]
+    made: dict[Ref, Step] = field(default_factory=dict)
+    missing: set[Ref] = field(default_factory=set)
+    steps: list[Step] = field(default_factory=list)
+    faults: list[FaultyLine] = field(default_factory=list)
+
+
+def came_from(step: Step, product: str | None = None) -> list[Ref]:
+    """Return what a step was made from: its inputs, and the models of a forecast, or that of one product."""
+    models = step.metadata.get("models")
+    if step.event_type != EventType.FORECAST or not isinstance(models, dict):
+        return [*step.inputs.values()]
+    tenant_id = _tenant_of(step)
+    wanted = models.items() if product is None else [(product, models.get(product))]
+    return [
+        *(Ref(partition_key(tenant_id, name), version) for name, version in wanted if isinstance(version, str)),
+        *step.inputs.values(),
+    ]
+
+
+def uses(step: Step, ref: Ref) -> bool:
+    """Say whether a step used a version."""
+    return ref in step.inputs.values() or _forecast_by(step, _models([ref]))
+
+
+def is_decision(step: Step) -> bool:
+    """Say whether a step decided about a model, and made nothing."""
+    return step.event_type in _DECISIONS
+
+
+def files_of(step: Step) -> list[dict[str, object]] | None:
+    """Return the files that a step read; None where it says nothing of files."""
+    files = step.metadata.get("files")
+    return [one for one in files if isinstance(one, dict)] if isinstance(files, list) else None
+
+
+def back(folder: Path, start: Collection[Ref], product: str | None = None) -> Trail:
+    """Walk from versions back to what they were made from.
+
+    A step that names the files that it read is where the walk ends.
+
+    Args:
+        folder: the lineage log.
+        start: the versions.
+        product: of forecasts follow this product's model alone; None: those of all.
+    """
+    reader, trail, bare = Reader(), Trail(tuple(start)), dict[Ref, Step]()
+    wanted, latest_first = set(start), day_files(folder)[::-1]
+    found_any = True
+    while wanted and found_any:
+        found_any = False
+        for path in latest_first:
+            known: dict[int, Step | None] = {}
+            while wanted and (found := _makers(reader, path, wanted, known, bare)):
+                found_any = True
+                trail.made |= found
+                further = {ref for step in found.values() if files_of(step) is None for ref in came_from(step, product)}
+                wanted = (wanted | further) - trail.made.keys()
+    trail.made |= {ref: bare[ref] for ref in wanted if ref in bare}
+    trail.missing, trail.faults = wanted - bare.keys(), reader.faults
+    return trail
+
+
+def forward(folder: Path, start: Collection[Ref]) -> Trail:
+    """Walk from versions forward to all that was made from them, and to the decisions about them."""
+    reader, trail = Reader(), Trail(tuple(start))
+    reached, models = set(start), _models(start)
+    for path in day_files(folder, min((first_day(ref.version) for ref in start), default=dt.date.min)):
+        known: dict[int, Step | None] = {}
+        taken: set[int] = set()
+        while found := _users(reader, path, (reached, models), known, taken):
+            taken |= found.keys()
+            trail.steps += found.values()
+            made = {ref: step for step in found.values() for ref in step.outputs.values()}
+            trail.made |= made
+            reached |= made.keys()
+            for tenant_id, theirs in _models(made).items():
+                models.setdefault(tenant_id, set()).update(theirs)
+    trail.faults = reader.faults
+    return trail
+
+
+def versions_like(folder: Path, version: str, tenant_id: str | None = None) -> list[Ref]:
+    """Return what was made under a version: a data set, a model, or the models of one training.
+
+    Args:
+        folder: the lineage log.
+        version: the whole of it, or the first letters of a hash, 8 or more.
+        tenant_id: only what is this tenant's.
+
+    Raises:
+        ConfigurationError: nothing was.
+    """
+    reader, found = Reader(), dict[Ref, None]()
+    for path in day_files(folder, first_day(version)):
+        for _, step in reader.steps(path, [version]):
+            for ref in step.outputs.values():
+                whole = ref.version == version or (len(version) >= 8 and ref.version.startswith(version))
+                if whole and (tenant_id is None or ref.name.startswith(f"{tenant_id}/")):
+                    found[ref] = None
+    if not found:
+        whose = f" of tenant {tenant_id!r}" if tenant_id else ""
+        raise ConfigurationError(
+            f"no lineage tells of {version!r}{whose}: it is neither a product with a forecast, nor a version that was "
+            "noted; `pipeline models list` has the versions of models"
+        )
+    return list(found)
+
+
+@lru_cache(maxsize=4096)
+def first_day(version: str) -> dt.date:
+    """Return a day before which a version was not noted: a model's tells when it was made; else the first of days.
+
+    By another system's clock, in another time zone, it may have been made the day before.
+    """
+    found = _MODEL_VERSION.fullmatch(version)
+    try:
+        return dt.date(*map(int, found.groups())) - dt.timedelta(days=1) if found else dt.date.min
+    except (ValueError, OverflowError):
+        return dt.date.min
+
+
+def _makers(
+    reader: Reader, path: Path, wanted: set[Ref], known: dict[int, Step | None], bare: dict[Ref, Step]
+) -> dict[Ref, Step]:
+    """Return, of the wanted versions, the steps of a file that made them.
+
+    One that names nothing that it was made from goes to `bare`: another may know more of the same version.
+    """
+    found: dict[Ref, Step] = {}
+    for _, step in reader.steps(path, _needles(path, wanted), known):
+        if not is_decision(step):
+            made = {ref: step for ref in step.outputs.values() if ref in wanted}
+            (found if came_from(step) or files_of(step) is not None else bare).update(made)
+    return found
+
+
+def _users(
+    reader: Reader, path: Path, reached: tuple[set[Ref], Models], known: dict[int, Step | None], taken: set[int]
+) -> dict[int, Step]:
+    """Return the steps of a file that used one of the versions, by line, but for those that were taken before."""
+    refs, models = reached
+    return {
+        number: step
+        for number, step in reader.steps(path, _needles(path, refs), known)
+        if number not in taken and (not refs.isdisjoint(step.inputs.values()) or _forecast_by(step, models))
+    }
+
+
+def _forecast_by(step: Step, models: Models) -> bool:
+    """Whether a forecast was made by one of the models."""
+    by_product = step.metadata.get("models")
+    if step.event_type != EventType.FORECAST or not isinstance(by_product, dict):
+        return False
+    theirs = models.get(_tenant_of(step), set())
+    if len(theirs) < len(by_product):
+        return any(by_product.get(product) == version for product, version in theirs)
+    return any((product, version) in theirs for product, version in by_product.items() if isinstance(version, str))
+
+
+def _models(refs: Iterable[Ref]) -> Models:
+    """The models of products among versions."""
+    found: Models = {}
+    for ref in refs:
+        if _MODEL_VERSION.fullmatch(ref.version):
+            try:
+                tenant_id, product = split_key(ref.name)
+            except ConfigurationError:
+                continue  # Another system's name, which no forecast of ours was made by.
+            found.setdefault(tenant_id, set()).add((product, ref.version))
+    return found
+
+
+def _needles(path: Path, refs: set[Ref]) -> set[str] | None:
+    """The texts one of which a line must hold; None where there are too many to be worth it.
+
+    A version that was not made by the file's day cannot stand in it.
+    """
+    day = day_of(path) or dt.date.max
+    texts = {version for version in {ref.version for ref in refs} if first_day(version) <= day}
+    return texts if len(texts) <= FEW else None
+
+
+def _tenant_of(step: Step) -> str:
+    """Whose forecast it is: its name is TENANT/forecasts."""
+    return next(iter(step.outputs.values())).name.partition("/")[0] if step.outputs else ""

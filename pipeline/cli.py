@@ -9,7 +9,21 @@ import warnings
 import typer
 
 from pipeline import __version__
-from pipeline.commands import alerts, backtest, breakers, dev, events, forecast, jobs, models, registry, run, tenants
+from pipeline.commands import (
+    alerts,
+    backtest,
+    breakers,
+    dev,
+    events,
+    forecast,
+    jobs,
+    models,
+    monitor,
+    monitor_serving,
+    registry,
+    run,
+    tenants,
+)
 from pipeline.commands.shared import aside
 from pipeline.errors import PipelineError
 
@@ -36,6 +50,8 @@ app.add_typer(registry.app, name="registry")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(breakers.app, name="breakers")
 app.add_typer(events.app, name="events")
+app.add_typer(monitor.app, name="monitor")
+monitor.app.command("serving-health")(monitor_serving.serving_health)
 
 
 @app.command("version")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import accuracy, cost, growth, lineage, orchestration, promotion, queueing, registry, ticks
+from benchmarks import accuracy, cost, growth, lineage, orchestration, promotion, queueing, registry, serving, ticks
 from benchmarks.alone import OURS
 from benchmarks.page import Choice, Page
 from benchmarks.tasks import REAL_DATA, TASKS, at_hand
@@ -24,6 +24,7 @@ ALL: dict[str, Callable[[Choice], Iterator[Page]]] = {
     "promotion": promotion.measure,
     "queue": queueing.measure,
     "registry": registry.measure,
+    "serving": serving.measure,
     "ticks": ticks.measure,
 }
 HELP = f"""Measure this project beside its peers, and write pages and plots.
@@ -39,6 +40,7 @@ BENCHMARKS (all when none is named)
   queue          a thousand trainings in the queue: order, and its cost
   registry       registering, paging, loading a champion, on SQLite and
                  where PIPELINE_TEST_DATABASE_URL names a server there too
+  serving        a day of model servers' windows, read and judged
   ticks          a look of each sensor and schedule at 10,000 products
 
 \b

@@ -22,6 +22,7 @@ from pipeline.commands import (
     monitor,
     monitor_freshness,
     monitor_lineage,
+    monitor_serving,
     registry,
     run,
     tenants,
@@ -58,6 +59,7 @@ monitor.app.command("run-checks")(monitor_freshness.run_checks)
 app.add_typer(lineage.app, name="lineage")
 monitor.app.command("emit-lineage-dataset-build")(monitor_lineage.emit_dataset_build)
 monitor.app.command("emit-lineage-training-run")(monitor_lineage.emit_training_run)
+monitor.app.command("serving-health")(monitor_serving.serving_health)
 
 
 @app.command("version")

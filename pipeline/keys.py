@@ -14,6 +14,8 @@ from urllib.parse import unquote
 from pipeline.errors import ConfigurationError
 
 SLUG_LETTERS = 40
+KEY_LETTERS = 200
+"""Letters of a partition key up to which databases index it without complaint."""
 
 
 def partition_key(tenant_id: str, product_id: str) -> str:
@@ -34,6 +36,12 @@ def split_key(key: str) -> tuple[str, str]:
         return tenant_id, unquote(product, errors="strict")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"partition key {key!r} holds percent codes that are no UTF-8 text") from error
+
+
+def plain_key(name: str) -> str:
+    """Return a name as a partition key that stands alone: what Dagster refuses is encoded, a very long one a slug."""
+    key = _encode(name)
+    return key if len(key) <= KEY_LETTERS else slug(name)
 
 
 def slug(text: str) -> str:

@@ -107,15 +107,18 @@ def product_plot(
     return _svg(WIDTH, HEIGHT, f"{title}: sales and forecast", parts)
 
 
-def sparkline(values: Values, forecast: Values | None = None) -> str:
-    """Return a 160 x 36 SVG of the last 90 values (NaN: a gap) and, in colour, the forecast after them."""
+def sparkline(values: Values, forecast: Values | None = None, *, label: str = "recent sales and forecast") -> str:
+    """Return a 160 x 36 SVG of the last 90 values (NaN: a gap) and, in colour, the forecast after them.
+
+    `label` is read out to those who do not see it.
+    """
     past = [_clean(v) for v in list(values)[-SPARK_VALUES:]]
     ahead = [_clean(v) for v in list(() if forecast is None else forecast)[:SPARK_VALUES]]
     finite = [v for v in past + ahead if v is not None]
     top, step = max(finite, default=0.0) or 1.0, 156 / max(len(past) + len(ahead) - 1, 1)
     places = [(2 + i * step, None if v is None else 33 - 30 * v / top) for i, v in enumerate(past + ahead)]
     parts = [_path(places[: len(past)], "h", HISTORY, 1.3), _path(places[len(past) :], "f", FORECAST, 1.8)]
-    return _svg(160, 36, "recent sales and forecast", parts)
+    return _svg(160, 36, label, parts)
 
 
 def bar_plot(rows: Sequence[tuple[str, float, float]], *, title: str = "", percent: bool = True) -> str:
@@ -164,10 +167,15 @@ def trials_plot(searches: Sequence[tuple[str, Sequence[float]]], *, title: str =
 
 def as_markdown_image(svg: str, alt: str) -> str:
     """Return the SVG as a Markdown image with its data inline."""
-    text = " ".join(alt.split())
+    return f"![{as_markdown(alt)}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+
+
+def as_markdown(text: str) -> str:
+    """Return a text on one line in which nothing is a mark of Markdown."""
+    text = " ".join(text.split())
     for mark in "\\[]`<>!":
         text = text.replace(mark, "\\" + mark)
-    return f"![{text}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})"
+    return text
 
 
 def compact(value: float) -> str:

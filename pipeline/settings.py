@@ -270,6 +270,22 @@ class Settings(BaseSettings):
         10, gt=0, le=600, description="Seconds that sending lineage may take at the end of a run."
     )
 
+    serving_metrics_path: Path | None = Field(
+        None, description="Folder of what model servers report; PIPELINE_HOME/artifacts/serving/metrics when unset."
+    )
+    serving_lookback_hours: int = Field(24, ge=1, description="Hours of windows that are read.")
+    serving_stale_seconds: float = Field(600, gt=0, description="Age of the latest window above which it is unhealthy.")
+    serving_expected_seconds: float = Field(60, gt=0, description="Seconds from one window to the next.")
+    serving_missing_windows: int = Field(3, ge=0, description="Windows that may be missing.")
+    serving_longest_gap_seconds: float = Field(300, gt=0, description="Seconds that the longest gap may take.")
+    serving_p95_ms: float = Field(500, gt=0, description="Milliseconds that the latest p95 may reach.")
+    serving_p99_ms: float = Field(1000, gt=0, description="The same for the latest p99.")
+    serving_failure_rate: float = Field(0.05, ge=0, le=1, description="Share of the latest requests that may fail.")
+    serving_rejection_rate: float = Field(0.05, ge=0, le=1, description="The same for those that are rejected.")
+    serving_forgotten_days: float = Field(
+        7, ge=0, description="Days after its last window from which a silent deployment is told no more."
+    )
+
     @field_validator(
         "prophet_weekly_seasonality", "prophet_yearly_seasonality", "prophet_daily_seasonality", mode="before"
     )

@@ -1,4 +1,4 @@
-"""The two partitionings: a run works on a tenant, a model belongs to a product."""
+"""The partitionings: a run works on a tenant, a model belongs to a product, a check is told of each deployment."""
 
 from __future__ import annotations
 
@@ -6,3 +6,4 @@ import dagster as dg
 
 TENANTS = dg.DynamicPartitionsDefinition(name="tenants")
 PRODUCTS = dg.DynamicPartitionsDefinition(name="products")
+DEPLOYMENTS = dg.DynamicPartitionsDefinition(name="deployments")

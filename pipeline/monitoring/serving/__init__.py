@@ -1,0 +1,1 @@
+"""How deployments are, by the windows that model servers write: found, read, and judged."""

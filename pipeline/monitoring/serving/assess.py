@@ -1,0 +1,126 @@
+"""How all deployments are now: read, judged, and remembered, so that one that falls silent is not forgotten."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts import DeploymentHealthState, HealthStatus
+from pipeline.errors import MetadataError
+from pipeline.home import Home, write_atomically
+from pipeline.monitoring.serving.health import health_of_all, silence
+from pipeline.monitoring.serving.windows import Read, read_windows
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class ServingHealth:
+    """How the deployments are, and what could not be used of what they reported."""
+
+    evaluated_at: dt.datetime
+    deployments: list[DeploymentHealthState]
+    read: Read
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what is stored and what machines get."""
+        return {
+            "evaluated_at": self.evaluated_at.isoformat(),
+            "deployments": [state.model_dump(mode="json") for state in self.deployments],
+            "files": self.read.files,
+            "windows": len(self.read.windows),
+            "repeats": self.read.repeats,
+            "fault_count": self.read.fault_count,
+            "faults": [fault._asdict() for fault in self.read.faults],
+            "conflict_count": self.read.conflict_count,
+            "conflicts": [
+                one._asdict() | {"window_start": one.window_start.isoformat(), "window_end": one.window_end.isoformat()}
+                for one in self.read.conflicts
+            ],
+        }
+
+
+def metrics_folder(settings: Settings, home: Home) -> Path:
+    """Return the folder that model servers write to."""
+    return settings.serving_metrics_path or home.root / "artifacts" / "serving" / "metrics"
+
+
+def stored(home: Home) -> Path:
+    """Return the file that holds how the deployments were found last."""
+    return home.monitoring / "serving_health.json"
+
+
+def assess(
+    folder: Path,
+    settings: Settings,
+    now: dt.datetime,
+    known: Sequence[DeploymentHealthState] = (),
+    *,
+    hours: int | None = None,
+    strict: bool = False,
+) -> ServingHealth:
+    """Return how the deployments are whose windows lie in a folder.
+
+    Args:
+        folder: see `read_windows`.
+        settings: thresholds and look-back.
+        now: the moment of judgement.
+        known: deployments found earlier: those without a window in the look-back are told as silent, for a while.
+        hours: how far back windows are read; SERVING_LOOKBACK_HOURS when None.
+        strict: raise at the first fault.
+
+    Raises:
+        MetadataError: with `strict`, something cannot be used; names file and line.
+    """
+    since = now - dt.timedelta(hours=hours or settings.serving_lookback_hours)
+    read = read_windows(folder, since, strict=strict)
+    states = health_of_all(read.windows, settings, now)
+    here = {state.deployment_id for state in states}
+    states += [
+        told
+        for state in known
+        if state.deployment_id not in here and (told := _silent(state, settings, now)) is not None
+    ]
+    return ServingHealth(now, sorted(states, key=lambda state: state.deployment_id), read)
+
+
+def _silent(state: DeploymentHealthState, settings: Settings, now: dt.datetime) -> DeploymentHealthState | None:
+    """How a deployment is that has no window in the look-back; None where it is forgotten, or cannot be called old."""
+    words = silence(state.latest_window_end, settings, now)
+    if words is None or now - state.latest_window_end > dt.timedelta(days=settings.serving_forgotten_days):
+        return None
+    gone = {"evaluated_windows": 0, "missing_window_count": 0, "status": HealthStatus.UNHEALTHY, "detail": words}
+    return state.model_copy(update=gone)
+
+
+def remember(home: Home, health: ServingHealth) -> None:
+    """Store how the deployments were found.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    text = json.dumps(health.as_json(), ensure_ascii=False, indent=1)
+    write_atomically(stored(home), text.encode("utf-8", "backslashreplace"))
+
+
+def remembered(home: Home) -> list[DeploymentHealthState]:
+    """Return how the deployments were found last; none where nothing was found yet.
+
+    Raises:
+        MetadataError: the file cannot be read; says what to do.
+    """
+    path = stored(home)
+    try:
+        found = json.loads(path.read_bytes())["deployments"]
+        return [DeploymentHealthState.model_validate_json(json.dumps(state)) for state in found]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+        raise MetadataError(
+            f"{path} is not what `serving_health` stores: {error}; remove it, and it is made anew"
+        ) from error

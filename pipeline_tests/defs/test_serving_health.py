@@ -1,0 +1,152 @@
+"""The asset `serving_health` and its check: one evaluation a deployment, and one of all together."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from pipeline_tests.defs.server import Server, serving
+from pipeline_tests.defs.world import World, definitions
+from pipeline_tests.monitoring.servers import file_at, report, steady, window
+
+CHECK = "deployment_healthy"
+
+
+def metrics(world: World) -> Path:
+    """Where the servers of a world write."""
+    return world.home.root / "artifacts" / "serving" / "metrics"
+
+
+def reported(world: World) -> None:
+    """Three deployments report: one is well, one is slow, one fell silent half an hour ago; one line is torn."""
+    now = dt.datetime.now(dt.UTC)
+    report(metrics(world), steady(30, now=now, deployment_id="well"))
+    report(metrics(world), steady(30, now=now, deployment_id="slow/é", latency_p95_ms=800), "slow.jsonl")
+    report(metrics(world), [window(30, now=now, deployment_id="silent")], "silent.jsonl")
+    file_at(metrics(world), now, "torn.jsonl").write_bytes(b'{"schema_version": "v1"')
+
+
+def judged(world: World, partition: str | None = None) -> dg.ExecuteInProcessResult:
+    """Materialize the asset with its check, as the UI does."""
+    job = definitions().resolve_implicit_global_asset_job_def()
+    with world.instance() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey("serving_health")],
+            raise_on_error=False,
+            partition_key=partition,
+        )
+        assert result.success
+        return result
+
+
+def by_deployment(result: dg.ExecuteInProcessResult) -> dict[str | None, dg.AssetCheckEvaluation]:
+    """What the check found, by deployment; None: all together."""
+    return {found.partition: found for found in result.get_asset_check_evaluations() if found.check_name == CHECK}
+
+
+def test_each_deployment_has_an_evaluation(empty: World) -> None:
+    """The check tells of each deployment with status, detail and severity; of all together it names the bad ones."""
+    reported(empty)
+    found = by_deployment(judged(empty))
+    assert {name: one.passed for name, one in found.items()} == {
+        None: False, "well": True, "slow/é": False, "silent": False,
+    }  # fmt: skip
+    assert found["well"].description == "well is healthy: all checks passed"
+    assert found["slow/é"].description == "slow/é is degraded: the latest p95 of predict is 800 ms, at most 500 ms"
+    assert str(found["silent"].description).startswith("silent is unhealthy: the latest window ended ")
+    assert [found[name].severity.name for name in (None, "silent", "slow/é")] == ["ERROR", "ERROR", "WARN"]
+    named = [record.data["deployment"] for record in found[None].metadata["named"].records]  # type: ignore[union-attr]
+    assert named == ["silent", "slow/é"]
+    assert str(found[None].description).startswith("2 of 3 deployments are not healthy; silent: ")
+
+
+def test_what_was_found_is_stored_and_shown(empty: World) -> None:
+    """The file and the metadata hold the deployments, the counts and the faults; a plot of p95 is there and small."""
+    reported(empty)
+    result = judged(empty)
+    stored = json.loads((empty.home.monitoring / "serving_health.json").read_bytes())
+    assert [(one["deployment_id"], one["status"]) for one in stored["deployments"]] == [
+        ("silent", "unhealthy"), ("slow/é", "degraded"), ("well", "healthy"),
+    ]  # fmt: skip
+    assert (stored["windows"], stored["fault_count"], stored["conflicts"]) == (61, 1, [])
+    assert "torn" in stored["faults"][0]["reason"]
+    (made,) = result.asset_materializations_for_node("serving_health")
+    values = {name: entry.value for name, entry in made.metadata.items()}
+    assert {name: values[name] for name in ("healthy", "degraded", "unhealthy", "windows", "faults", "conflicts")} == {
+        "healthy": 1, "degraded": 1, "unhealthy": 1, "windows": 61, "faults": 1, "conflicts": 0,
+    }  # fmt: skip
+    assert str(values["p95"]).count("data:image/svg+xml;base64,") == 3
+    assert len(str(made.metadata)) < 15_000
+
+
+def test_without_deployments_the_check_passes_and_says_so(empty: World) -> None:
+    """An installation in which no model is served is well."""
+    found = by_deployment(judged(empty))
+    assert set(found) == {None}
+    assert (found[None].passed, found[None].description) == (
+        True, "there are no deployments: no window has been reported",
+    )  # fmt: skip
+
+
+def test_one_that_falls_silent_is_told_until_it_is_forgotten(empty: World) -> None:
+    """A deployment whose windows are older than the look-back stays unhealthy, and goes after a week."""
+    now = dt.datetime.now(dt.UTC)
+    report(metrics(empty), [window(23 * 60, now=now, deployment_id="gone")])
+    assert not by_deployment(judged(empty))["gone"].passed
+    place = empty.home.monitoring / "serving_health.json"
+    stored = json.loads(place.read_bytes())
+    for days, told in ((6.9, True), (7.1, False)):
+        moved = (now - dt.timedelta(days=days)).isoformat()
+        stored["deployments"] = [{**one, "latest_window_end": moved} for one in stored["deployments"]]
+        place.write_text(json.dumps(stored))
+        for path in metrics(empty).rglob("*.jsonl"):
+            path.unlink()
+        assert ("gone" in by_deployment(judged(empty))) is told
+    with empty.instance() as instance:
+        assert instance.get_dynamic_partitions("deployments") == []
+
+
+QUERY = """query { assetNodeOrError(assetKey: {path: ["serving_health"]}) { ... on AssetNode { assetChecksOrError {
+  ... on AssetChecks { checks { name executionForLatestMaterialization { status }
+    partitionStatuses { ... on AssetCheckDefaultPartitionStatuses { succeededPartitions failedPartitions } } } } } } }
+  assetCheckExecutions(assetKey: {path: ["serving_health"]}, checkName: "deployment_healthy", limit: 20) {
+    status evaluation { partition description targetMaterialization { runId } } } }"""
+
+
+@pytest.mark.long
+def test_the_ui_shows_each_deployment(empty: World, tmp_path: Path) -> None:
+    """After a run from the UI its server tells, for each deployment of now, status and detail; the check as failed."""
+    empty.root.mkdir()
+    reported(empty)
+    with serving(empty, tmp_path / "dev.log") as server:
+        launched(server)
+        said = server.ask(QUERY)
+    (check,) = said["assetNodeOrError"]["assetChecksOrError"]["checks"]
+    assert check["executionForLatestMaterialization"]["status"] == "FAILED"
+    assert check["partitionStatuses"]["succeededPartitions"] == ["well"]
+    assert sorted(check["partitionStatuses"]["failedPartitions"]) == ["silent", "slow/é"]
+    told = {one["evaluation"]["partition"]: (one["status"], one["evaluation"]) for one in said["assetCheckExecutions"]}
+    assert {name: status for name, (status, _) in told.items()} == {
+        None: "FAILED", "well": "SUCCEEDED", "slow/é": "FAILED", "silent": "FAILED",
+    }  # fmt: skip
+    assert "the latest p95 of predict is 800 ms" in told["slow/é"][1]["description"]
+    assert all(evaluation["targetMaterialization"] for _, evaluation in told.values())
+
+
+def launched(server: Server) -> None:
+    """Materialize the asset as the button in the UI does, and wait until the run has ended."""
+    where = {"repositoryName": "__repository__", "repositoryLocationName": "pipeline", "pipelineName": "__ASSET_JOB"}
+    chosen: dict[str, Any] = {"assetSelection": [{"path": ["serving_health"]}]}
+    chosen["assetCheckSelection"] = [{"assetKey": {"path": ["serving_health"]}, "name": CHECK}]
+    launch = "mutation ($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) { __typename %s } }"
+    answer = "... on LaunchRunSuccess { run { runId } } ... on PythonError { message }"
+    found = server.ask(launch % answer, p={"selector": {**where, **chosen}, "mode": "default"})
+    assert found["launchPipelineExecution"]["__typename"] == "LaunchRunSuccess", found
+    server.wait("the run ends", lambda: {run["status"] for run in server.runs()} <= {"SUCCESS", "FAILURE"} or None)
+    assert {run["status"] for run in server.runs()} == {"SUCCESS"}, server.tail()

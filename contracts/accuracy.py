@@ -37,6 +37,7 @@ class AccuracyRow(Contract):
     grade: Grade | None = Field(description="By MAPE; None where no day with sales was scored.")
     naive_wape: float | None = Field(ge=0, description="WAPE of the seasonal naive on the same days.")
     promised_wape: float | None = Field(ge=0, description="The champion's on past days, before it was used.")
+    version: Version | None = Field(description="The newest model, which the verdict is about.")
     new_days: Count = Field(description="Days scored that the newest model has not seen.")
     new_wape: float | None = Field(ge=0, description="The champion's WAPE on these days.")
     p: Share | None = Field(description="Chance of errors so much larger; None: not judged.")

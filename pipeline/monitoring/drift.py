@@ -100,8 +100,9 @@ def _stretch(live: Live, rows: pd.DataFrame, least_units: float, least_days: int
 
 
 def _nothing(kind: DriftKind, count: int) -> _Judged:
-    empty, no = (lambda: np.full(count, np.nan)), (lambda: np.zeros(count, bool))
-    return _Judged(kind, np.zeros(count, np.int64), empty(), empty(), empty(), np.zeros(count), empty(), no(), no())
+    sold, expected, change, p = np.full((4, count), np.nan)
+    alone, with_all = np.zeros((2, count), bool)
+    return _Judged(kind, np.zeros(count, np.int64), sold, expected, change, np.zeros(count), p, alone, with_all)
 
 
 def _fill(found: _Judged, rows: Bools, now: Stretch, past: list[Stretch], settings: Settings) -> None:

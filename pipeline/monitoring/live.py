@@ -125,4 +125,4 @@ def chance(p: float) -> str:
     >>> chance(0.0312), chance(2e-9)
     ('p 0.031', 'p below 0.0001')
     """
-    return "p below 0.0001" if not np.isfinite(p) or p < 1e-4 else f"p {p:.2g}"  # noqa: PLR2004
+    return "p below 0.0001" if not np.isfinite(p) or p < 1e-4 else f"p {p:.2g}"

@@ -1,5 +1,6 @@
 """What crosses a boundary: validated shapes and their JSON Schemas. Imports nothing of the pipeline."""
 
+from contracts.accuracy import AccuracyRow, AccuracyVerdict, DriftKind, DriftRow, Finding, Findings
 from contracts.anomalies import AnomalyModel, AnomalySettings, AnomalyTrial
 from contracts.base import SCHEMA_VERSION, Contract
 from contracts.datasets import DatasetMetadata, TrainingErrors, TrainingMetadata
@@ -72,6 +73,8 @@ from contracts.terms import HyperparameterOverrides, TrainingTerms
 
 __all__ = [
     "SCHEMA_VERSION",
+    "AccuracyRow",
+    "AccuracyVerdict",
     "AdvancedTrainingRequest",
     "AlertEnded",
     "AlertRaised",
@@ -96,11 +99,15 @@ __all__ = [
     "DayStatus",
     "DemandClass",
     "DeploymentHealthState",
+    "DriftKind",
+    "DriftRow",
     "EvaluationRequest",
     "Explanation",
     "ExtractionReport",
     "FaultKind",
     "FileSource",
+    "Finding",
+    "Findings",
     "ForecastPart",
     "ForecastRequest",
     "ForecastRow",

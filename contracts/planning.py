@@ -18,6 +18,8 @@ class Cause(StrEnum):
     AGE = "age"
     NEW_DATA = "new_data"
     CORRECTED_HISTORY = "corrected_history"
+    LIVE_ACCURACY = "live_accuracy"
+    DRIFT = "drift"
     NEW_CODE = "new_code"
     NEW_CONFIGURATION = "new_configuration"
     REQUEST = "request"

@@ -286,6 +286,17 @@ class Settings(BaseSettings):
         7, ge=0, description="Days after its last window from which a silent deployment is told no more."
     )
 
+    accuracy_days: int = Field(28, ge=7, le=365, description="Last days over which issued forecasts are scored.")
+    accuracy_least_worse: float = Field(
+        0.25, ge=0, description="Share by which errors must exceed what the backtest promised to count as falling."
+    )
+    drift_least_change: float = Field(
+        0.2, gt=0, lt=1, description="Share by which sales must have moved to count as drift."
+    )
+    drift_false_share: float = Field(
+        0.2, gt=0, lt=1, description="Of the products found falling or drifting, the share that may be so by chance."
+    )
+
     @field_validator(
         "prophet_weekly_seasonality", "prophet_yearly_seasonality", "prophet_daily_seasonality", mode="before"
     )

@@ -12,6 +12,8 @@ TENANT_ASSETS = (
     "calendar",
     "features",
     "anomalies",
+    "forecast_accuracy",
+    "drift",
     "training_plan",
     "training_ledger",
     "evaluation",
@@ -44,7 +46,7 @@ retrain_products = dg.define_asset_job(
 
 daily_forecast = dg.define_asset_job(
     "daily_forecast",
-    selection=["sales", "calendar", "anomalies", "champions", "forecasts", "report"],
+    selection=["sales", "calendar", "anomalies", "forecast_accuracy", "drift", "champions", "forecasts", "report"],
     executor_def=dg.in_process_executor,
     tags={PRIORITY_TAG: str(NUMBERS[Priority.URGENT])},
     description="Refresh a tenant's sales and forecast with the standing champions; nothing is trained.",

@@ -20,6 +20,7 @@ from pipeline.training.recipes import CODE_VERSION, config_fingerprint
 from pipeline.training.terms import data_under, settings_under
 
 NONE_BROKEN: Mapping[str, str] = {}
+NOTHING_FOUND: Mapping[str, tuple[Cause, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class _Known:
     origin: pd.Timestamp
     new_days: int
     broken: str | None
+    found: tuple[Cause, str] | None
 
 
 def make_plan(
@@ -58,6 +60,7 @@ def make_plan(
     settings: Settings,
     occasion: Occasion,
     unusable: Mapping[str, str] = NONE_BROKEN,
+    found: Mapping[str, tuple[Cause, str]] = NOTHING_FOUND,
 ) -> list[PlanRow]:
     """Return a row for every product of the tenant, the most important first.
 
@@ -70,6 +73,7 @@ def make_plan(
         settings: minimum days, ages, and shares.
         occasion: who asks.
         unusable: products whose model is broken, and what is wrong with it.
+        found: products whose newest model was found to hold no longer: the cause, and the reason in words.
 
     Raises:
         InsufficientDataError: the occasion's terms leave too few days to train on.
@@ -81,7 +85,8 @@ def make_plan(
         model = latest.get(product)
         as_of_model, config = as_of.get(product, (None, ""))
         new_days = 0 if model is None else _new_days(data, index, pd.Timestamp(model.origin))
-        known = _Known(now[product], as_of_model, config, data.origin, new_days, unusable.get(product))
+        broken, cause = unusable.get(product), found.get(product)
+        known = _Known(now[product], as_of_model, config, data.origin, new_days, broken, cause)
         rows.append(_row(seen, index, model, known, settings, occasion))
     return sorted(rows, key=lambda row: (-row.importance, row.product_id))
 
@@ -158,6 +163,8 @@ def _cause(  # noqa: PLR0911 - a list of causes, the first that holds
         return Cause.NEVER_TRAINED, f"no model that can be used: {known.broken}"
     if known.as_of_model != model.data_fingerprint:
         return Cause.CORRECTED_HISTORY, f"sales up to {model.origin} are not what version {model.version} saw"
+    if known.found is not None:
+        return known.found
     if model.code_version != CODE_VERSION:
         return Cause.NEW_CODE, f"trained by {model.code_version}, this is {CODE_VERSION}"
     if model.config_fingerprint != known.config:

@@ -16,6 +16,8 @@ from pydantic import Field
 from contracts import AdvancedTrainingRequest, LedgerRow, Outcome, PlanRow
 from pipeline.defs import columns
 from pipeline.defs.ingestion.assets import OWNERS, features
+from pipeline.defs.monitoring.drift import drift
+from pipeline.defs.monitoring.forecast_accuracy import forecast_accuracy
 from pipeline.defs.partitions import PRODUCTS, TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table
@@ -28,6 +30,7 @@ from pipeline.engine.evaluate import score, table
 from pipeline.errors import DataError
 from pipeline.installation import Installation
 from pipeline.keys import partition_key, split_key
+from pipeline.monitoring.causes import causes_found
 from pipeline.monitoring.lineage.log import record
 from pipeline.monitoring.lineage.recording import trainings
 from pipeline.monitoring.lineage.steps import champion_changed
@@ -70,7 +73,13 @@ class PlanConfig(dg.Config):
         return Occasion(frozenset(request.products) or None, request.scheduled, request.terms)
 
 
-@dg.asset(partitions_def=TENANTS, group_name=GROUP, kinds={"parquet"}, owners=OWNERS, deps=[features])
+@dg.asset(
+    partitions_def=TENANTS,
+    group_name=GROUP,
+    kinds={"parquet"},
+    owners=OWNERS,
+    deps=[features, forecast_accuracy, drift],
+)
 def training_plan(
     context: dg.AssetExecutionContext, config: PlanConfig, installation: InstallationResource
 ) -> dg.MaterializeResult[None]:
@@ -154,7 +163,8 @@ def _planner(opened: Installation, occasion: Occasion) -> Planner:
     def planner(data: TenantData) -> list[PlanRow]:
         latest = opened.registry.latest(data.tenant.id)
         broken = unusable(opened.registry, opened.store, data.tenant.id, occasion.requested)
-        return make_plan(data, latest, opened.settings, occasion, broken)
+        found = causes_found(opened.home, data.tenant.id, latest)
+        return make_plan(data, latest, opened.settings, occasion, broken, found)
 
     return planner
 

@@ -1,0 +1,160 @@
+"""Has a product moved further from what was expected of it than it usually does?
+
+What a stretch of days brought is held against what was expected of it, as a share. How far such shares usually lie
+off is not derived from a model of the noise: it is seen in stretches of the same product's own past that were held
+against their expectation in the same way (subsampling: Politis and Romano 1994). So weeks that go up and down together,
+slow seasons and days that depend on the day before count with all the force that they have. The variances of many
+products are moderated by what all of them show (Smyth 2004), and the p-value is that of Student's t.
+
+What the products of a business share (weather, a street market) is told apart, so that it neither hides nor feigns
+what one product does, and is judged as one thing against its own past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.engine.panel import Bools, Floats
+
+PRIOR = 10.0
+"""Degrees of freedom that the variance of all products counts for beside a product's own."""
+OVERLAP = 0.5
+"""Degrees of freedom of a past stretch: neighbouring ones have days of their reference in common."""
+LEAST_PAST = 4
+"""Past stretches below which a product's own variance says nothing."""
+OUTLYING = 3.0
+"""Robust standard deviations at which a past share is cut: one wild week widens nothing for a year."""
+NORMAL = 1.4826
+USUAL_VARIANCE = 0.03
+"""Of a share beyond chance, where no product has a past."""
+SHARED_BY = 5
+"""Products that must be busy to tell what all of them share."""
+BUSY_UNITS = 30.0
+LEAST_SHARED_SPREAD = 0.02
+SHARED_CHANCE = 0.003
+"""p-value from which what all products share is called a shift."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What some days brought to n products, each array (n,).
+
+    `brought` and `expected` in one unit; `noise` the variance of their ratio that chance alone gives; `usable` whether
+    there were days enough.
+    """
+
+    brought: Floats
+    expected: Floats
+    noise: Floats
+    usable: Bools
+
+    @property
+    def change(self) -> Floats:
+        """(n,) share by which more was brought than expected; NaN where nothing can be told."""
+        told = self.usable & (self.expected > 0)
+        return np.where(told, self.brought / np.where(told, self.expected, 1.0) - 1, np.nan)
+
+    @property
+    def shared(self) -> float:
+        """The median change of busy products; 0 where too few are."""
+        busy = self.change[self.expected >= BUSY_UNITS]
+        busy = busy[np.isfinite(busy)]
+        return float(np.median(busy)) if len(busy) >= SHARED_BY else 0.0
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How far n products moved: `change` (n,) as shares, NaN where not judged; `shared`, what all of them did.
+
+    `p` (n,): the chance that a product which has not moved lies so far off beside the others, NaN where not judged;
+    `shared_p` the same of what all share.
+    """
+
+    change: Floats
+    shared: float
+    p: Floats
+    shared_p: float
+
+    def with_all(self, least: float) -> Bools:
+        """Return (n,): products that moved with all the others, each by `least` or more, where all of them did."""
+        if self.shared_p > SHARED_CHANCE or abs(self.shared) < least:
+            return np.zeros(self.change.shape, bool)
+        return np.asarray(np.sign(self.shared) * np.nan_to_num(self.change) >= least)
+
+    def alone(self, least: float) -> Bools:
+        """Return (n,): products that moved by `least` or more, and by as much beside the others, the same way."""
+        own = self.change - self.shared
+        with np.errstate(invalid="ignore"):
+            far = (np.abs(own) >= least) & (np.abs(self.change) >= least)
+        return np.asarray(far & (np.sign(own) == np.sign(self.change)))
+
+
+def moved(now: Stretch, past: Sequence[Stretch]) -> Moved:
+    """Judge a stretch by past ones; see the head of the module.
+
+    Args:
+        now: what is judged; all products of one business, so that what they share is known.
+        past: earlier stretches of the same products, as long as this one, not overlapping it.
+    """
+    from scipy.stats import t
+
+    change, shared = now.change, now.shared
+    before = [one.shared for one in past]
+    own, freedom = _own_variance(past, before)
+    spread = np.sqrt(_moderated(own, freedom, now))
+    p = 2 * t.sf(np.abs(change - shared) / spread, PRIOR + freedom)
+    return Moved(change, shared, np.where(np.isfinite(change), p, np.nan), _shared_chance(shared, np.array(before)))
+
+
+def false_discoveries(p: Floats, share: float) -> Bools:
+    """Return which p-values are found, by Benjamini and Hochberg (1995): at most `share` of the found are by chance.
+
+    Args:
+        p: any shape; NaN where nothing was judged.
+        share: expected share of false ones among the found.
+    """
+    from scipy.stats import false_discovery_control
+
+    judged, found = np.isfinite(p), np.zeros(p.shape, bool)
+    if judged.any():
+        found[judged] = false_discovery_control(p[judged], method="bh") <= share
+    return found
+
+
+def _own_variance(past: Sequence[Stretch], shared: Sequence[float]) -> tuple[Floats | None, Floats | float]:
+    """(n,) variance of past shares beyond chance, NaN where too few are known, and its degrees of freedom."""
+    if not past:
+        return None, 0.0
+    off = np.array([one.change - common for one, common in zip(past, shared, strict=True)])
+    noise = np.where(np.isfinite(off), [one.noise for one in past], np.nan)
+    count = np.isfinite(off).sum(axis=0)
+    enough = count >= LEAST_PAST
+    known = np.where(enough, off, np.nan)
+    known[:, ~enough] = 0.0  # no warning of empty slices; they are taken out again below
+    limit = OUTLYING * NORMAL * np.nanmedian(np.abs(known), axis=0)
+    squares = np.nanmean(np.minimum(known**2, limit**2), axis=0)
+    chance = np.nanmean(np.where(enough, noise, 0.0), axis=0)
+    return np.where(enough, squares - chance, np.nan), np.where(enough, OVERLAP * count, 0.0)
+
+
+def _moderated(own: Floats | None, freedom: Floats | float, now: Stretch) -> Floats:
+    """(n,) variance of the judged shares: each product's own, drawn to that of all."""
+    if own is None or not np.isfinite(own).any():
+        return np.asarray(now.noise + USUAL_VARIANCE)
+    busy = own[np.isfinite(own) & (now.expected >= BUSY_UNITS)]
+    usual = np.median(busy) if len(busy) >= SHARED_BY else np.nanmedian(own)
+    own = np.where(np.isfinite(own), np.maximum(own, 0.0), 0.0)
+    return np.asarray(now.noise + (PRIOR * max(float(usual), 0.0) + freedom * own) / (PRIOR + freedom))
+
+
+def _shared_chance(shared: float, before: Floats) -> float:
+    from scipy.stats import t
+
+    if shared == 0.0 or len(before) < LEAST_PAST:
+        return 1.0
+    limit = OUTLYING * NORMAL * float(np.median(np.abs(before)))
+    spread = max(float(np.sqrt(np.mean(np.minimum(before**2, limit**2)))), LEAST_SHARED_SPREAD)
+    return float(2 * t.sf(abs(shared) / spread, OVERLAP * len(before)))

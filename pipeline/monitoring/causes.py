@@ -1,0 +1,102 @@
+"""What accuracy and drift found, as causes for training: small enough to be looked at every minute."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from contracts import AccuracyVerdict, Cause, Finding, Findings
+from pipeline.errors import DataError
+from pipeline.home import Home, write_atomically
+from pipeline.monitoring.live import Live
+from pipeline.registry.records import ModelRecord
+from pipeline.tables import read_table, records
+
+_LOG = logging.getLogger(__name__)
+
+
+def findings_path(home: Home, tenant_id: str) -> Path:
+    """Return where a tenant's findings lie."""
+    return home.tenant(tenant_id) / "findings.json"
+
+
+def remember(home: Home, live: Live) -> Findings:
+    """Write down what the stored tables of accuracy and drift found about each product's newest model.
+
+    Of a product of which both found something, accuracy comes first. Products that no plan trains, since they have no
+    sales any more, are left out.
+    """
+    tenant_id = live.data.tenant.id
+    given_up = {
+        name for name, gone in zip(live.data.panel.products, live.data.demand.discontinued, strict=True) if gone
+    }
+    found: dict[str, Finding] = {}
+    for product, cause, reason, version in [*_falling(home, tenant_id), *_drifting(home, tenant_id)]:
+        newest = live.latest.get(product)
+        if product not in found and product not in given_up and newest is not None and newest.version == version:
+            found[product] = Finding(product_id=product, version=version, cause=cause, reason=reason)
+    ordered = tuple(found[product] for product in sorted(found))
+    told = Findings(tenant_id=tenant_id, origin=live.data.origin.date(), found=ordered)
+    write_atomically(findings_path(home, tenant_id), told.model_dump_json().encode())
+    return told
+
+
+def findings(home: Home, tenant_id: str) -> Findings | None:
+    """Return what was found of a tenant's products; None: nobody has looked yet.
+
+    Raises:
+        DataError: the file cannot be read, or is none.
+    """
+    path = findings_path(home, tenant_id)
+    try:
+        return Findings.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise DataError(
+            f"the findings of tenant {tenant_id!r}: {path} cannot be read: {error}; `drift` writes it anew"
+        ) from error
+
+
+def open_findings(found: Findings | None, latest: Mapping[str, ModelRecord]) -> list[Finding]:
+    """Return the findings that no later training has answered: those about a product's newest model."""
+    if found is None:
+        return []
+    return [one for one in found.found if (model := latest.get(one.product_id)) and model.version == one.version]
+
+
+def causes_found(home: Home, tenant_id: str, latest: Mapping[str, ModelRecord]) -> dict[str, tuple[Cause, str]]:
+    """Return, by product, the cause for training that was found and not answered yet, and its reason in words.
+
+    A file that cannot be read keeps nothing from being trained: it is logged.
+    """
+    try:
+        found = open_findings(findings(home, tenant_id), latest)
+    except DataError as error:
+        _LOG.warning("planning without what accuracy and drift found: %s", error)
+        return {}
+    return {one.product_id: (one.cause, one.reason) for one in found}
+
+
+Told = tuple[str, Cause, str, str]
+
+
+def _falling(home: Home, tenant_id: str) -> list[Told]:
+    rows = _stored(home, tenant_id, "forecast_accuracy", "verdict", AccuracyVerdict.FALLING.value)
+    return [(row["product_id"], Cause.LIVE_ACCURACY, row["reason"], row["version"]) for row in rows]
+
+
+def _drifting(home: Home, tenant_id: str) -> list[Told]:
+    rows = _stored(home, tenant_id, "drift", "drifting", True)
+    return [(row["product_id"], Cause.DRIFT, row["reason"], row["version"]) for row in rows]
+
+
+def _stored(home: Home, tenant_id: str, name: str, column: str, value: object) -> list[dict[str, str]]:
+    path = home.table(tenant_id, name)
+    if not path.exists():
+        return []
+    table = read_table(path, f"the table {name}")
+    return records(table[table[column] == value])

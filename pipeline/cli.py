@@ -9,7 +9,22 @@ import warnings
 import typer
 
 from pipeline import __version__
-from pipeline.commands import alerts, backtest, breakers, dev, events, forecast, jobs, models, registry, run, tenants
+from pipeline.commands import (
+    alerts,
+    backtest,
+    breakers,
+    dev,
+    events,
+    forecast,
+    jobs,
+    metrics,
+    models,
+    monitor,
+    monitor_metrics,
+    registry,
+    run,
+    tenants,
+)
 from pipeline.commands.shared import aside
 from pipeline.errors import PipelineError
 
@@ -36,6 +51,11 @@ app.add_typer(registry.app, name="registry")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(breakers.app, name="breakers")
 app.add_typer(events.app, name="events")
+app.add_typer(metrics.app, name="metrics")
+app.add_typer(monitor.app, name="monitor")
+monitor.app.command("serve-metrics")(metrics.serve)
+monitor.app.command("demo-metrics")(monitor_metrics.demo_metrics)
+monitor.app.command("simulate-prediction")(monitor_metrics.simulate_prediction)
 
 
 @app.command("version")

@@ -12,7 +12,8 @@ PipelineError
 │   ├── BadAnswerError        a service refused, or answered what cannot be used
 │   └── ServiceUnavailableError a service does not answer, or is left alone because it did not
 ├── DataError                 the data can be read but not used
-│   └── InsufficientDataError a product has too few days
+│   ├── InsufficientDataError a product has too few days
+│   └── MetadataError         a metadata file cannot be read, or is not as its contract says
 ├── StorageError              a file cannot be written: a full disk, a folder without rights
 ├── EventError                events cannot be sent, or messages not be fetched
 │   └── RefusedEventError     where events are sent one is refused; others may be taken
@@ -84,6 +85,10 @@ class DataError(PipelineError):
 
 class InsufficientDataError(DataError):
     """A product has fewer days of data than training needs."""
+
+
+class MetadataError(DataError):
+    """A metadata file cannot be read, or is not as its contract says."""
 
 
 class StorageError(PipelineError):

@@ -17,9 +17,11 @@ from filelock import FileLock
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.defs.ends import failed_checks, faults
+from pipeline.defs.waiting import waiting
 from pipeline.errors import ConfigurationError, StorageError
 from pipeline.installation import Installation
 from pipeline.logs import bound
+from pipeline.monitoring.metrics.read import Waiting
 from pipeline.queue import number_of
 from pipeline.tenants import tenant_ids
 
@@ -131,6 +133,17 @@ def queued_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Return the runs that wait, in the order in which the queue takes them."""
     waiting = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), ascending=True)
     return sorted(waiting, key=lambda run: -number_of(run.tags))
+
+
+def waiting_runs() -> list[Waiting]:
+    """Return the runs that wait, as figures are made of them.
+
+    Raises:
+        ConfigurationError: DAGSTER_HOME cannot be used.
+        StorageError: Dagster's history cannot be reached.
+    """
+    with opened_instance() as instance:
+        return waiting(instance)
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> str:

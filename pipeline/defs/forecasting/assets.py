@@ -43,6 +43,7 @@ def forecasts(context: dg.AssetExecutionContext, installation: InstallationResou
     today = dt.datetime.now(ZoneInfo(data.tenant.timezone)).date()
     keep_issued(opened.home.issued(data.tenant.id), data.origin.date(), frame, today)
     write_table(path, frame)
+    opened.registry.count_predictions(int(frame["product_id"].nunique()))
     rungs = Counter(str(rung) for rung in frame.drop_duplicates("product_id")["rung"])
     return dg.MaterializeResult(
         metadata=of_table(

@@ -2,6 +2,7 @@
 
 # Dagster reads the annotation of `context` as it stands: annotations must not be postponed here.
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -130,7 +131,7 @@ def features(context: dg.AssetExecutionContext, installation: InstallationResour
     each product. The metadata counts the product days that were sold, zero, closed, unknown, masked, or before a
     product's first.
     """
-    opened = installation.open()
+    opened, begun = installation.open(), time.perf_counter()
     data = opened.data(context.partition_key)
     frame = feature_table(data.held.panel, data.outlook, opened.settings.max_feature_rows)
     path = opened.home.table(data.tenant.id, "features")
@@ -138,6 +139,7 @@ def features(context: dg.AssetExecutionContext, installation: InstallationResour
     version = of_tenant(fingerprints(data.held.panel).values(), shape)
     metadata = described("features", version, path, frame, ("product_id", "date", "quantity"))
     write_table(path, frame, metadata)
+    opened.registry.count_build(time.perf_counter() - begun)
     missing = frame.isna().mean()
     products = pd.DataFrame([product.model_dump() for product in products_of(data)])
     write_table(opened.home.table(data.tenant.id, "products"), products)

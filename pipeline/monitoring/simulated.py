@@ -22,7 +22,6 @@ from pipeline.installation import Installation
 from pipeline.keys import partition_key, slug
 
 SERVICE, ENDPOINT = "pipeline", "forecast"
-UNKNOWN = "unknown"
 PERCENTILES = (50, 95, 99)
 COUNTS = [name for name in ServingMetricsWindow.model_fields if name.endswith("_count")]
 
@@ -79,24 +78,24 @@ def window_of(opened: Installation, request: ForecastRequest, served: Served, de
         "fallback_prediction_count": served.fallback,
     }
     latencies = {f"latency_p{p}_ms": float(np.percentile(served.latencies, p)) for p in PERCENTILES}
-    return ServingMetricsWindow(
-        schema_version="v1",
-        window_start=served.begun,
-        window_end=max(now, served.begun + dt.timedelta(milliseconds=1)),
-        heartbeat_emitted_at=now,
-        service_name=SERVICE,
-        service_version=__version__,
-        environment="simulation",
-        deployment_id=deployment,
-        endpoint_name=ENDPOINT,
-        model_name=partition_key(request.tenant, product),
-        model_version=champion.version,
-        bundle_id=champion.manifest_sha256,
-        input_dataset_name=f"{request.tenant}/sales",
-        input_dataset_version=champion.data_fingerprint,
-        **counted,
-        **latencies,
-    )
+    names = {
+        "service_name": SERVICE,
+        "service_version": __version__,
+        "environment": "simulation",
+        "deployment_id": deployment,
+        "endpoint_name": ENDPOINT,
+        "model_name": partition_key(request.tenant, product),
+        "model_version": champion.version,
+        "bundle_id": champion.manifest_sha256,
+        "input_dataset_name": f"{request.tenant}/sales",
+        "input_dataset_version": champion.data_fingerprint,
+    }
+    moments = {
+        "window_start": served.begun,
+        "window_end": max(now, served.begun + dt.timedelta(milliseconds=1)),
+        "heartbeat_emitted_at": now,
+    }
+    return ServingMetricsWindow.model_validate({"schema_version": "v1", **names, **moments, **counted, **latencies})
 
 
 def write_window(folder: Path, window: ServingMetricsWindow) -> Path:

@@ -37,10 +37,11 @@ _COLUMNS = columns_of(MetricTotal, (*_KEY, "value"))
 class Totals(Repository):
     """The table `metric_totals`."""
 
-    def totals(self) -> dict[Key, float]:
-        """Return every total."""
+    def totals(self, name: str | None = None) -> dict[Key, float]:
+        """Return the totals of one measure, or all."""
+        query = select(*_COLUMNS) if name is None else select(*_COLUMNS).where(MetricTotal.name == name)
         with self._reading() as connection:
-            return {Key(*row[:4]): row[4] for row in connection.execute(select(*_COLUMNS))}
+            return {Key(*row[:4]): row[4] for row in connection.execute(query)}
 
     def count_predictions(self, forecasts: int) -> None:
         """Count forecasts of products that were made, each through its horizon."""
@@ -104,4 +105,5 @@ def _known(connection: Connection, tenant_id: str, category: str) -> str:
     """The category, or `other` where the tenant has as many as are told apart without it."""
     query = select(MetricTotal.label).where(MetricTotal.name == MODELS, MetricTotal.tenant_id == tenant_id)
     known = set(connection.scalars(query))
-    return category if category in known or len(known - {NONE, OTHER}) < MOST_CATEGORIES else OTHER
+    told_apart = known | {NONE}
+    return category if category in told_apart or len(known - {NONE, OTHER}) < MOST_CATEGORIES else OTHER

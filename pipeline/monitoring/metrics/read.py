@@ -144,9 +144,11 @@ def _freshness(home: Home, figures: Figures) -> None:
     frame = read_freshness(home)
     if frame is not None:
         is_stale = frame["status"] == Freshness.STALE.value
-        found = is_stale.groupby([frame["tenant_id"], frame["clock"]]).sum().reset_index(name="count")
-        rows = found.itertuples(index=False)
-        figures["pipeline_stale_products"] = {(str(row.tenant_id), str(row.clock)): float(row.count) for row in rows}
+        found = is_stale.groupby([frame["tenant_id"], frame["clock"]]).sum().reset_index(name="products")
+        columns = (found["tenant_id"], found["clock"], found["products"])
+        figures["pipeline_stale_products"] = {
+            (str(tenant), str(clock)): float(products) for tenant, clock, products in zip(*columns, strict=True)
+        }
 
 
 def _serving(home: Home, figures: Figures) -> None:

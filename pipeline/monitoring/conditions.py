@@ -20,6 +20,7 @@ from pipeline.registry.alerts import Subject, Trouble
 from pipeline.registry.breakers import CLOSED
 from pipeline.registry.measures import CHECKSUMS
 from pipeline.registry.registry import Registry
+from pipeline.resilience.breakers import tenant_of
 from pipeline.settings import Settings
 from pipeline.tenants import tenant_ids
 
@@ -149,7 +150,7 @@ def _breakers(registry: Registry, settings: Settings, at: dt.datetime) -> Iterat
     since = at - dt.timedelta(minutes=settings.alert_breaker_minutes)
     for one in registry.breakers():
         if one.state != CLOSED and one.opened_at is not None and one.opened_at <= since:
-            tenant = one.name.partition(":")[2]
+            tenant = tenant_of(one.name) or ""
             message = f"left alone since {one.opened_at:%Y-%m-%d %H:%M} UTC: {one.last_error or 'no error is known'}"
             action = "See that the service is up; `pipeline breakers list` says when it is tried again."
             yield Condition(Subject(BREAKER, tenant, one.name), _trouble(Severity.MEDIUM, message, action))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 SUM, LAST = "sum", "+Inf"
 NONE, OTHER = "none", "other"
@@ -32,8 +32,7 @@ BUCKETS: Mapping[str, tuple[float, ...]] = MappingProxyType(
 """Upper bounds of each distribution's buckets; a last one takes the rest."""
 
 
-@dataclass(frozen=True, order=True)
-class Key:
+class Key(NamedTuple):
     """Which total: a measure, whose (empty: everybody's), one further label (empty: none), and a bucket of it.
 
     Of a distribution each bucket counts what lies in it alone, and the bucket `sum` adds the figures up.

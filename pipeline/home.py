@@ -57,7 +57,7 @@ class Home:
 
     @property
     def metrics_file(self) -> Path:
-        """The figures of the last run's end, in Prometheus' text format."""
+        """The figures of the last run's end, or of the last minute, in Prometheus' text format."""
         return self.root / "metrics" / "pipeline.prom"
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sqlite3
@@ -18,16 +19,18 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.defs.ends import failed_checks, faults
 from pipeline.defs.waiting import waiting
-from pipeline.errors import ConfigurationError, StorageError
-from pipeline.installation import Installation
+from pipeline.errors import ConfigurationError, PipelineError, StorageError
+from pipeline.installation import Installation, open_installation
 from pipeline.logs import bound
 from pipeline.monitoring.metrics.read import Waiting
+from pipeline.monitoring.metrics.textfile import write_metrics
 from pipeline.queue import number_of
 from pipeline.tenants import tenant_ids
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 PARTITIONS = "tenants"
 HOST_TAG, PROCESS_TAG = "pipeline/host", "pipeline/process"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -125,8 +128,19 @@ def run_job(
                 },
             )
         )
+        _leave_metrics(instance)
     events = result.all_events
     return RunResult(result.run_id, result.success, tuple(map(str, faults(events))), tuple(failed_checks(events)))
+
+
+def _leave_metrics(instance: dg.DagsterInstance) -> None:
+    """Leave the figures of a run's end in their file; where that cannot be, the run is as it was."""
+    opened = open_installation()
+    try:
+        with opened.registry:
+            write_metrics(opened, lambda: waiting(instance))
+    except PipelineError as error:
+        logger.warning("the metrics of this run's end could not be written: %s", error)
 
 
 def queued_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import dagster as dg
@@ -10,13 +9,8 @@ from pydantic import Field, PrivateAttr
 
 from pipeline import logs
 from pipeline.defs.ends import tenant_of
-from pipeline.defs.waiting import waiting
-from pipeline.errors import PipelineError
 from pipeline.installation import Installation
-from pipeline.monitoring.metrics.textfile import write_metrics
 from pipeline.settings import get_settings
-
-logger = logging.getLogger(__name__)
 
 
 class InstallationResource(dg.ConfigurableResource):  # type: ignore[type-arg]  # it gives itself, not a value
@@ -32,16 +26,6 @@ class InstallationResource(dg.ConfigurableResource):  # type: ignore[type-arg]  
         if logs.current() is None:  # The command line has done it already, and knows what stderr was before the run.
             logs.configure(self.open().settings)
         logs.bind(**fields_of(context.run))
-
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Leave the figures of now in a file when a run ends, however; where that cannot be, the run is as it was."""
-        if context.run is None or context.instance is None:
-            return
-        instance = context.instance
-        try:
-            write_metrics(self.open(), lambda: waiting(instance))
-        except PipelineError as error:
-            logger.warning("the metrics of this run's end could not be written: %s", error)
 
     def open(self) -> Installation:
         """Return the installation; it is opened once a run."""

@@ -42,7 +42,7 @@ class Totals(Repository):
         query = select(*_COLUMNS) if name is None else select(*_COLUMNS).where(MetricTotal.name == name)
         with self._reading() as connection:
             rows = connection.execute(query).all()  # At once: a thousand tenants have tens of thousands.
-        return {Key(name, tenant, label, bucket): value for name, tenant, label, bucket, value in rows}
+        return {Key(row[0], row[1], row[2], row[3]): row[4] for row in rows}
 
     def count_predictions(self, forecasts: int) -> None:
         """Count forecasts of products that were made, each through its horizon."""

@@ -11,7 +11,7 @@ from contracts import Priority
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.waiting import waiting
 from pipeline.monitoring.conditions import Memory
-from pipeline.queue import priority_tags
+from pipeline_tests.commands.test_jobs_command import queued
 from pipeline_tests.defs.world import TWIN, Finished, World, definitions
 from pipeline_tests.monitoring.metrics.scraped import find, parsed, value
 
@@ -27,51 +27,63 @@ def look(world: World, cursor: str | None = None, **settings: str) -> tuple[str,
     return found.skip_message or "", context.cursor or ""
 
 
-def queue(world: World, priority: Priority) -> None:
-    """Put a run into the queue, where it stays: no daemon is there."""
-    with world.instance() as instance:
-        instance.create_run_for_job(
-            definitions().resolve_job_def("care_for_storage"),
-            tags=priority_tags(priority),
-            status=dg.DagsterRunStatus.QUEUED,
-        )
+@pytest.fixture
+def world(empty: World) -> World:
+    """A world with a tenant of whom nothing is known."""
+    with empty.entered():  # Dagster's folder with its dagster.yaml is there from now on.
+        empty.home.tenants.mkdir(parents=True, exist_ok=True)
+        (empty.home.tenants / f"{TWIN}.toml").touch()
+    return empty
 
 
-def test_it_raises_what_holds_and_says_so(copy: World) -> None:
+def test_it_raises_what_holds_and_says_so(world: World) -> None:
     """The tick tells what was raised, then that nothing has changed, then what has ended."""
-    assert look(copy)[0] == "nothing has changed; 0 conditions hold"
-    find(copy.home, TWIN, drift={"rye": "sells more"})
+    assert look(world)[0] == "nothing has changed; 0 conditions hold"
+    find(world.home, TWIN, drift={"rye": "sells more"})
     raised = "an alert was raised: demand_drift: products: 1 product: rye; rye: sells more; 1 conditions hold"
-    assert look(copy)[0] == raised
-    with copy.entered() as installation:
+    assert look(world)[0] == raised
+    with world.entered() as installation:
         (alert,) = installation.registry.alerts()
     assert (alert.kind, alert.tenant_id) == ("demand_drift", TWIN)
-    assert look(copy)[0] == "nothing has changed; 1 conditions hold"
-    find(copy.home, TWIN)
-    assert look(copy)[0] == "an alert has ended: demand_drift: products; 0 conditions hold"
+    assert look(world)[0] == "nothing has changed; 1 conditions hold"
+    find(world.home, TWIN)
+    assert look(world)[0] == "an alert has ended: demand_drift: products; 0 conditions hold"
 
 
-def test_the_queue_is_followed_from_look_to_look(copy: World) -> None:
+def test_the_queue_is_followed_from_look_to_look(world: World) -> None:
     """Since when it is long is in the cursor; long enough, it is an alert."""
-    queue(copy, Priority.LOW)
-    queue(copy, Priority.HIGH)
-    told, cursor = look(copy, ALERT_QUEUE_DEPTH="1", ALERT_QUEUE_MINUTES="5")
+    queued(world, "one", Priority.LOW)
+    queued(world, "two", Priority.HIGH)
+    told, cursor = look(world, ALERT_QUEUE_DEPTH="1", ALERT_QUEUE_MINUTES="5")
     assert told == "nothing has changed; 0 conditions hold"
     since = Memory.read(cursor).queue_long_since
     assert since is not None
     earlier = Memory(queue_long_since=since - dt.timedelta(minutes=6)).model_dump_json()
-    assert "queue_long" in look(copy, earlier, ALERT_QUEUE_DEPTH="1", ALERT_QUEUE_MINUTES="5")[0]
+    assert "queue_long" in look(world, earlier, ALERT_QUEUE_DEPTH="1", ALERT_QUEUE_MINUTES="5")[0]
 
 
-def test_the_queue_is_read_as_it_is(copy: World) -> None:
+def test_the_queue_is_read_as_it_is(world: World) -> None:
     """Each run that waits, with its priority and since when; those that have ended are none."""
     begun = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)
-    queue(copy, Priority.LOW)
-    queue(copy, Priority.URGENT)
-    with copy.instance() as instance:
+    queued(world, "one", Priority.LOW)
+    queued(world, "two", Priority.URGENT)
+    with world.instance() as instance:
         found = waiting(instance)
     assert sorted(one.priority for one in found) == [Priority.LOW, Priority.URGENT]
     assert all(begun <= one.since <= dt.datetime.now(dt.UTC) for one in found)
+
+
+def test_each_look_leaves_the_metrics(world: World) -> None:
+    """The file has the alert that the look raised and the runs that wait; where it cannot be written that is said."""
+    find(world.home, TWIN, drift={"rye": "sells more"})
+    queued(world, "one", Priority.LOW)
+    look(world)
+    found = parsed(world.home.metrics_file.read_text())
+    assert value(found, "pipeline_open_alerts", kind="demand_drift", severity="low") == 1
+    assert value(found, "pipeline_queue_depth", priority="low") == 1
+    world.home.metrics_file.unlink()
+    world.home.metrics_file.mkdir()
+    assert "pipeline.prom" in look(world)[0]
 
 
 def test_a_run_leaves_its_metrics(finished: Finished) -> None:

@@ -18,10 +18,12 @@ from pipeline.commands import (
     forecast,
     jobs,
     lineage,
+    metrics,
     models,
     monitor,
     monitor_freshness,
     monitor_lineage,
+    monitor_metrics,
     monitor_serving,
     registry,
     run,
@@ -60,6 +62,10 @@ app.add_typer(lineage.app, name="lineage")
 monitor.app.command("emit-lineage-dataset-build")(monitor_lineage.emit_dataset_build)
 monitor.app.command("emit-lineage-training-run")(monitor_lineage.emit_training_run)
 monitor.app.command("serving-health")(monitor_serving.serving_health)
+app.add_typer(metrics.app, name="metrics")
+monitor.app.command("serve-metrics")(metrics.serve)
+monitor.app.command("demo-metrics")(monitor_metrics.demo_metrics)
+monitor.app.command("simulate-prediction")(monitor_metrics.simulate_prediction)
 
 
 @app.command("version")

@@ -56,6 +56,16 @@ class Home:
         return self.root / "monitoring"
 
     @property
+    def metrics_file(self) -> Path:
+        """The figures of the last run's end, or of the last minute, in Prometheus' text format."""
+        return self.root / "metrics" / "pipeline.prom"
+
+    @property
+    def serving(self) -> Path:
+        """What model servers report, where SERVING_METRICS_PATH is unset."""
+        return self.root / "artifacts" / "serving" / "metrics"
+
+    @property
     def tenants(self) -> Path:
         """The tenants' TOML files."""
         return self.root / "tenants"

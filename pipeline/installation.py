@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
 from contracts import Tenant
 from pipeline import tenants
 from pipeline.compute import default_workers
+from pipeline.errors import RegistryError
 from pipeline.home import Home
 from pipeline.registry.access import MonthlyLog
 from pipeline.registry.registry import Registry, open_registry
@@ -15,6 +17,8 @@ from pipeline.registry.store import ArtefactStore
 from pipeline.resilience.services import Services
 from pipeline.settings import Settings, get_settings
 from pipeline.tenant_data import TenantData, load
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Installation:
         """The artefact store."""
         place = self.settings.model_storage_path or self.home.models
         log, timeout = MonthlyLog(self.home.access), self.settings.model_storage_timeout_seconds
-        return ArtefactStore(place, self.settings.enable_model_compression, log, timeout)
+        return ArtefactStore(place, self.settings.enable_model_compression, log, timeout, self._count_broken)
 
     @cached_property
     def services(self) -> Services:
@@ -49,6 +53,13 @@ class Installation:
     def workers(self) -> int:
         """Worker processes of one job."""
         return default_workers(self.settings)
+
+    def _count_broken(self, kind: str) -> None:
+        """Count what was found broken; that it cannot be counted must not hide what was found."""
+        try:
+            self.registry.count_broken(kind)
+        except RegistryError as error:
+            logger.warning("a broken %s could not be counted: %s", kind, error)
 
     def tenant(self, tenant_id: str) -> Tenant:
         """Return a tenant by its id.

@@ -238,6 +238,24 @@ class Settings(BaseSettings):
     training_lock_wait_seconds: float = Field(
         900, ge=0, description="Seconds that a training waits for another one of the same tenant."
     )
+    metrics_kept_seconds: float = Field(5, ge=0, description="Seconds in which a scrape is answered as the last one.")
+    metrics_wait_seconds: float = Field(
+        8, gt=0, description="Seconds that a scrape waits for figures; the registry counts as away then."
+    )
+    alert_breaker_minutes: float = Field(5, ge=0, description="Minutes that a breaker is open before it is an alert.")
+    alert_queue_depth: int = Field(20, ge=1, description="Runs that may wait in the queue.")
+    alert_queue_minutes: float = Field(10, ge=0, description="Minutes that more may wait before it is an alert.")
+    alert_checksum_hours: float = Field(
+        25, gt=0, description="Hours that a broken file or manifest is an alert after it was last met."
+    )
+    alert_coverage_least: float = Field(
+        0.8, ge=0, le=1, description="Share of days inside the range, below which it is too narrow."
+    )
+    alert_coverage_most: float = Field(
+        0.99, ge=0, le=1, description="Share of days inside the range, above which it is too wide."
+    )
+    alert_coverage_days: int = Field(14, ge=1, description="Days that coverage must be measured on to be judged.")
+
     seed: int = Field(20_240_101, ge=0, description="Seed of everything random.")
 
     feedback_cron: str = Field("*/10 * * * *", description="Cron, UTC, of the rounds of the feedback layer.")

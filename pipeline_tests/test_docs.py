@@ -18,6 +18,8 @@ from pipeline import errors
 from pipeline.engine.families import FAMILIES, FOREIGN
 from pipeline.events.rabbitmq import DEAD, EXCHANGE, QUEUES
 from pipeline.events.rabbitmq_sink import ROUTING_KEYS
+from pipeline.monitoring.conditions import KINDS
+from pipeline.monitoring.metrics.catalogue import MEASURES
 from pipeline.registry.failures import RULES
 from pipeline.registry.tables import Base
 from pipeline.sample import write_sample
@@ -285,6 +287,19 @@ def test_every_metric_has_its_formula() -> None:
     """The page has a row for each metric."""
     stated = {name for name, row in table(prose_of("reference/metrics.md")).items() if len(row) == 5}
     assert stated == set(contracts.Metrics.model_fields)
+
+
+def test_every_exported_metric_is_documented() -> None:
+    """The guide has a row for each metric of the endpoint, with its kind and its labels."""
+    stated = table(section("guide/metrics.md", "The metrics"))
+    told = {name: (row[1], set(INLINE.findall(row[2]))) for name, row in stated.items()}
+    assert told == {one.exported: (one.kind.value, set(one.labels)) for one in MEASURES.values()}
+
+
+def test_every_condition_is_documented() -> None:
+    """The guide has a row for each kind of alert that no failed run raises."""
+    stated = table(section("guide/metrics.md", "Alerts without a server"))
+    assert set(stated) == KINDS | {"run_failed"}
 
 
 def test_every_error_is_documented() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sqlite3
@@ -18,15 +19,19 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.commands.processes import HOST_TAG, PROCESS_TAG, is_alive, tags_of_this_process
 from pipeline.defs.ends import failed_checks, faults
-from pipeline.errors import ConfigurationError, StorageError
-from pipeline.installation import Installation
+from pipeline.defs.waiting import waiting
+from pipeline.errors import ConfigurationError, PipelineError, StorageError
+from pipeline.installation import Installation, open_installation
 from pipeline.logs import bound
+from pipeline.monitoring.metrics.read import Waiting
+from pipeline.monitoring.metrics.textfile import write_metrics
 from pipeline.queue import number_of
 from pipeline.tenants import tenant_ids
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 PARTITIONS = "tenants"
 KILLED = "its process was killed; what it had finished is kept"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -123,14 +128,36 @@ def run_job(
                 },
             )
         )
+        _leave_metrics(instance)
     events = result.all_events
     return RunResult(result.run_id, result.success, tuple(map(str, faults(events))), tuple(failed_checks(events)))
+
+
+def _leave_metrics(instance: dg.DagsterInstance) -> None:
+    """Leave the figures of a run's end in their file; where that cannot be, the run is as it was."""
+    opened = open_installation()
+    try:
+        with opened.registry:
+            write_metrics(opened, lambda: waiting(instance))
+    except PipelineError as error:
+        logger.warning("the metrics of this run's end could not be written: %s", error)
 
 
 def queued_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Return the runs that wait, in the order in which the queue takes them."""
     waiting = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), ascending=True)
     return sorted(waiting, key=lambda run: -number_of(run.tags))
+
+
+def waiting_runs() -> list[Waiting]:
+    """Return the runs that wait, as figures are made of them.
+
+    Raises:
+        ConfigurationError: DAGSTER_HOME cannot be used.
+        StorageError: Dagster's history cannot be reached.
+    """
+    with opened_instance() as instance:
+        return waiting(instance)
 
 
 def cancel_run(instance: dg.DagsterInstance, run_id: str) -> str:

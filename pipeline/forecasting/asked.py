@@ -1,4 +1,4 @@
-"""A forecast that somebody asks for: up to a year ahead, with a range of any confidence; nothing is stored."""
+"""A forecast that somebody asks for: up to a year ahead, with a range of any confidence; it is counted, not stored."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def forecast_asked(opened: Installation, request: ForecastRequest) -> pd.DataFra
     if frame.empty:
         raise DataError(f"tenant {request.tenant!r} has no forecast: nothing that is asked for still sells")
     lower, upper = at_confidence(frame[list(QUANTILE_COLUMNS)].to_numpy(float).T, request.confidence)
+    opened.registry.count_predictions(int(frame["product_id"].nunique()))
     within = _evaluated(opened, frame, evaluated)
     found = frame.assign(
         lower=lower, upper=upper, confidence=request.confidence, beyond_horizon=frame["horizon"] > within

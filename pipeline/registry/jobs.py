@@ -16,6 +16,7 @@ from pipeline.registry.outbox import before_events
 from pipeline.registry.records import JobRecord, JobStatus
 from pipeline.registry.repository import Repository, columns_of, now, plain_json
 from pipeline.registry.tables import TrainingJob
+from pipeline.registry.totals import count_end
 
 COUNTS = ("trained", "skipped", "insufficient", "failed")
 JOB_COLUMNS = columns_of(TrainingJob, (field.name for field in fields(JobRecord)))
@@ -113,7 +114,7 @@ class Jobs(Repository):
         kind: str = "Exception",
         names: Mapping[str, str] | None = None,
     ) -> None:
-        """Record a job's end and, in the same transaction, the event of it for other systems.
+        """Record a job's end and, in the same transaction, the event of it for other systems; it is counted there, too.
 
         Args:
             job_id: the job.
@@ -134,7 +135,12 @@ class Jobs(Repository):
         values: dict[str, Any] = {**counts, "status": JobStatus(status), "error": error}
         if status == JobStatus.COMPLETED:
             values["percentage"] = 100.0
-        self._change(job_id, values, lambda connection: tell_end(connection, job_id, names or {}, kind))
+
+        def told_and_counted(connection: Connection) -> None:
+            tell_end(connection, job_id, names or {}, kind)
+            count_end(connection, job_id)
+
+        self._change(job_id, values, told_and_counted)
 
     def job(self, tenant_id: str, job_id: str) -> JobRecord:
         """Return one of a tenant's jobs.

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.orm import aliased
 
 from contracts import LedgerRow, ModelManifest, ModelType
-from pipeline.errors import NotRegisteredError, RegistryError
+from pipeline.errors import IntegrityError, NotRegisteredError, RegistryError
 from pipeline.keys import slug
 from pipeline.registry.manifests import (
     COMBINATION,
@@ -23,8 +23,9 @@ from pipeline.registry.manifests import (
 )
 from pipeline.registry.plans import write_ledger
 from pipeline.registry.records import ListedModel, ModelRecord, Wanted
-from pipeline.registry.repository import AnySelect, Repository, columns_of, insert_into, require_job
+from pipeline.registry.repository import AnySelect, columns_of, insert_into, require_job
 from pipeline.registry.tables import Artefact, PerformanceMetric, PromotionDecision, TrainedModel
+from pipeline.registry.totals import Totals, count_model
 
 VERSION_FORMAT = "%Y%m%d_%H%M%S"
 _FIELDS = tuple(field.name for field in fields(ModelRecord))
@@ -32,7 +33,7 @@ _COLUMNS = columns_of(TrainedModel, _FIELDS)
 EVERY = Wanted()
 
 
-class Models(Repository):
+class Models(Totals):
     """The tables `trained_models`, `performance_metrics` and `artefacts`."""
 
     def next_version(self, tenant_id: str, product_id: str, now: datetime) -> str:
@@ -44,13 +45,16 @@ class Models(Repository):
         with self._reading() as connection:
             return _next_version(connection, tenant_id, product_id, now.astimezone(UTC))
 
-    def register(self, manifest: ModelManifest, ledger: LedgerRow | None = None) -> ModelManifest:
+    def register(
+        self, manifest: ModelManifest, ledger: LedgerRow | None = None, category: str | None = None
+    ) -> ModelManifest:
         """Store a model, its metrics and its files in one transaction, and return the manifest as stored.
 
         Where its version is not later than the product's newest, which another process may have registered in the
         same moment, the next one is used.
         The ledger row of the product, where given, gets that version and is committed with the model: a
         process that dies leaves both or neither.
+        It is counted under its product's category, where the sales give one.
 
         Raises:
             NotRegisteredError: its job was never started.
@@ -68,6 +72,7 @@ class Models(Repository):
                 if _insert(connection, stored, self._key):
                     if ledger is not None:
                         write_ledger(connection, ledger.model_copy(update={"version": version}))
+                    count_model(connection, stored, category)
                     return stored
 
     def manifest(self, tenant_id: str, product_id: str, version: str) -> ModelManifest:
@@ -83,7 +88,14 @@ class Models(Repository):
             row = connection.execute(query.where(TrainedModel.version == version)).one_or_none()
         if row is None:
             raise NotRegisteredError(f"no model {version!r} of product {product_id!r} of tenant {tenant_id!r}")
-        return read_manifest(StoredManifest(tenant_id, product_id, version, *row), self._key)
+        try:
+            return read_manifest(StoredManifest(tenant_id, product_id, version, *row), self._key)
+        except IntegrityError as error:
+            try:
+                self.count_broken("manifest")
+            except RegistryError as fault:  # A registry that can only be read; what was found matters more.
+                error.add_note(f"it could not be counted: {fault}")
+            raise
 
     def sign_all(self, tenant_id: str) -> int:
         """Sign what of a tenant is not signed yet, as it stands, and return how many; who asks vouches for it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,12 @@ from pipeline.registry.forms import FORMS
 from pipeline.registry.layout import location
 
 NO_LOG = NoLog()
+
+
+def _nobody(kind: str) -> None:
+    """Who is told of broken objects where nobody wants to know."""
+
+
 MARKS = "registries"
 """Folder of the marks of those who store here."""
 LONGEST_MARK = 100
@@ -33,14 +39,20 @@ class ArtefactStore:
         compress: store new objects with Zstandard. Reading goes by the suffix, so both kinds mix.
         log: takes note of every access.
         timeout: seconds that a request to a remote place may take.
+        found_broken: called with `artefact` whenever an object that is wanted is missing, torn or not what it says.
     """
 
     def __init__(
-        self, root: str | Path, compress: bool = True, log: AccessLog = NO_LOG, timeout: float = TIMEOUT
+        self,
+        root: str | Path,
+        compress: bool = True,
+        log: AccessLog = NO_LOG,
+        timeout: float = TIMEOUT,
+        found_broken: Callable[[str], None] = _nobody,
     ) -> None:
         self._blobs: Blobs = open_blobs(root, timeout)
         self._suffix = ".zst" if compress else ".raw"
-        self._log = log
+        self._log, self._found_broken = log, found_broken
 
     def put(self, name: str, content: bytes) -> ArtefactRef:
         """Store `content` and return its reference; what is there already, and whole, is only made young again.
@@ -67,16 +79,22 @@ class ArtefactStore:
             content = self._content(ref)
         except RegistryError as error:
             self._log.note("get", ref.sha256, ref.name, str(error))
+            if isinstance(error, IntegrityError):
+                self._found_broken("artefact")
             raise
         self._log.note("get", ref.sha256, ref.name)
         return content
 
     def verify(self, ref: ArtefactRef) -> str | None:
-        """Return what is wrong with `ref`, or None when it can be read and is what its name says."""
+        """Return what is wrong with `ref`, or None when it can be read and is what its name says.
+
+        For whoever stores it again in that case: nobody is told of it.
+        """
         try:
-            return self.broken(ref)
+            self._content(ref)
         except RegistryError as error:
             return str(error)
+        return None
 
     def broken(self, ref: ArtefactRef) -> str | None:
         """Return what is wrong with what lies under `ref`, or None where it is whole.
@@ -87,6 +105,7 @@ class ArtefactStore:
         try:
             self._content(ref)
         except IntegrityError as error:
+            self._found_broken("artefact")
             return str(error)
         return None
 

@@ -346,3 +346,15 @@ class Alert(Base):
     last_at: Mapped[dt.datetime]
     ended_at: Mapped[dt.datetime | None]
     outcome: Mapped[str | None] = mapped_column(ReadableText)
+
+
+class MetricTotal(Base):
+    """One total that only grows: what it counted may be deleted since. `bucket` is one of a distribution, or empty."""
+
+    __tablename__ = "metric_totals"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    label: Mapped[str] = mapped_column(ReadableText, primary_key=True)
+    bucket: Mapped[str] = mapped_column(String(10), primary_key=True)
+    value: Mapped[float]

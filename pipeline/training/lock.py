@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,8 +23,10 @@ def training_lock(installation: Installation, tenant_id: str, wait_seconds: floa
         LockedError: another training held it all through `wait_seconds`; names it.
         RegistryError: the database cannot be reached.
     """
+    begun: list[float] = []
 
     def waiting() -> None:
+        begun.append(time.monotonic())
         logger.warning(
             "tenant %r is being trained already, by %s; waiting for up to %g s",
             tenant_id,
@@ -33,12 +36,20 @@ def training_lock(installation: Installation, tenant_id: str, wait_seconds: floa
 
     try:
         with hold(installation.settings, f"training {tenant_id}", wait_seconds, waiting) as held:
+            _count_wait(installation, begun)
             yield held
     except LockedError as error:
+        _count_wait(installation, begun)
         raise LockedError(
             f"tenant {tenant_id!r} is being trained by {holder(installation, tenant_id)}, which was not done after "
             f"{wait_seconds:g} s; wait for it, or end it in the Dagster UI"
         ) from error
+
+
+def _count_wait(installation: Installation, begun: list[float]) -> None:
+    """Count a wait that is over, once, where there was one."""
+    if begun:
+        installation.registry.count_lock_wait(time.monotonic() - begun.pop())
 
 
 def holder(installation: Installation, tenant_id: str) -> str:

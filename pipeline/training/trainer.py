@@ -216,7 +216,8 @@ class Trainer:
                 row, Stored(files, fits.faults, (*self._pooled.lost, *self._notes_on(row))), seconds
             )
             ledger = self._ledger(row, Outcome.TRAINED, self._trained_reason(row, fits), seconds=seconds)
-            manifest = self.registry.register(made, ledger)
+            category = self.data.panel.category[self.data.panel.row[row.product_id]]
+            manifest = self.registry.register(made, ledger, category)
         except (PipelineError, OSError) as error:
             return self._settle(row, Outcome.FAILED, str(error), error_type=type(error).__name__)
         own = {name: fit.forecasts[row.product_id] for name, fit in pooled.items()} | dict(fits.forecasts)

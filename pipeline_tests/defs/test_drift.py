@@ -1,4 +1,4 @@
-"""Sales that shift after a training, and forecasts that turn wrong: found, named as causes, trained, and quiet again."""
+"""Sales that shift after a training, and forecasts that turn wrong: found, named as causes, trained, then quiet."""
 
 from __future__ import annotations
 

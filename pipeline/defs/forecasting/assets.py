@@ -59,6 +59,7 @@ def forecasts(context: dg.AssetExecutionContext, installation: InstallationResou
     made_from = version_in_use(opened.home, data.tenant.id, "sales")
     record(opened.home.lineage, [forecast_made(built, made_from, frame, data.origin.date())])
     send_waiting(opened.home, opened.settings)
+    opened.registry.count_predictions(int(frame["product_id"].nunique()))
     rungs = Counter(str(rung) for rung in frame.drop_duplicates("product_id")["rung"])
     return dg.MaterializeResult(
         metadata=of_table(

@@ -1,0 +1,104 @@
+"""What the parts of the feedback layer last found, read from their files; a file that is not there says nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contracts import DatasetMetadata, DeploymentHealthState, Freshness
+from pipeline.errors import MetadataError
+from pipeline.home import Home
+
+COLUMNS = ["tenant_id", "product_id", "clock", "status", "reason"]
+Form = TypeVar("Form", bound=BaseModel)
+
+
+class _Found(BaseModel):
+    """Base of what is read here; what later releases add is no fault."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ServingHealth(_Found):
+    """How each deployment was at the last look."""
+
+    evaluated_at: dt.datetime
+    deployments: tuple[DeploymentHealthState, ...]
+
+
+class Measured(_Found):
+    """A share, and the days that it was measured on."""
+
+    value: float = Field(allow_inf_nan=False)
+    days: int = Field(ge=0)
+
+
+class Findings(_Found):
+    """What is odd of a tenant's products, by product with the reason, and how its forecasts did."""
+
+    accuracy: Mapping[str, str] = {}
+    drift: Mapping[str, str] = {}
+    coverage: Measured | None = None
+    wape: Measured | None = None
+
+
+def read_freshness(home: Home) -> pd.DataFrame | None:
+    """Return a row a tenant, product and clock: whether it is stale, and why.
+
+    Raises:
+        MetadataError: the file cannot be read, or lacks a column.
+    """
+    path = home.monitoring / "freshness.parquet"
+    try:
+        return pd.read_parquet(path, columns=COLUMNS)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError) as error:
+        raise MetadataError(f"{path} cannot be read as a table with {', '.join(COLUMNS)}: {error}") from error
+
+
+def stale(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that are stale."""
+    return frame[frame["status"] == Freshness.STALE.value]
+
+
+def read_serving_health(home: Home) -> ServingHealth | None:
+    """Return how the deployments were.
+
+    Raises:
+        MetadataError: the file cannot be read, or is not as its contract says.
+    """
+    return _read(ServingHealth, home.monitoring / "serving_health.json")
+
+
+def read_findings(home: Home, tenant_id: str) -> Findings | None:
+    """Return what was found of a tenant's products.
+
+    Raises:
+        MetadataError: the file cannot be read, or is not as its contract says.
+    """
+    return _read(Findings, home.tenant(tenant_id) / "findings.json")
+
+
+def features_built_at(home: Home, tenant_id: str) -> dt.datetime | None:
+    """Return when a tenant's training table was built, UTC.
+
+    Raises:
+        MetadataError: the file cannot be read, or is not as its contract says.
+    """
+    found = _read(DatasetMetadata, home.tenant(tenant_id) / "features.json")
+    return None if found is None else found.built_at
+
+
+def _read(form: type[Form], path: Path) -> Form | None:
+    try:
+        return form.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise MetadataError(f"{path} cannot be read as {form.__name__}: {error}") from error

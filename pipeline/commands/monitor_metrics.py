@@ -52,7 +52,8 @@ def simulate_prediction(
     """
     installation = prepared()
     from contracts import ForecastRequest
-    from pipeline.monitoring.simulated import folder_of, predict, window_of, write_window
+    from pipeline.monitoring.serving.assess import metrics_folder
+    from pipeline.monitoring.simulated import predict, window_of, write_window
     from pipeline.requests import accepted
 
     request = accepted(
@@ -64,7 +65,7 @@ def simulate_prediction(
     )
     served = predict(installation, request, count)
     window = window_of(installation, request, served, deployment)
-    path = write_window(folder or folder_of(installation), window)
+    path = write_window(folder or metrics_folder(installation.settings, installation.home), window)
     typer.echo(window.model_dump_json(indent=2))
     aside(f"one window of {count} forecasts was written to {path}")
     if served.faults:

@@ -22,7 +22,7 @@ TENANT_ASSETS = (
     "report",
 )
 
-FEEDBACK_ASSETS = ("freshness", "contract_validation")
+FEEDBACK_ASSETS = ("lineage", "freshness", "contract_validation", "serving_health")
 
 train_and_forecast = dg.define_asset_job(
     "train_and_forecast",

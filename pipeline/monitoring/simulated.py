@@ -114,11 +114,6 @@ def write_window(folder: Path, window: ServingMetricsWindow) -> Path:
     return path
 
 
-def folder_of(opened: Installation) -> Path:
-    """Return where model servers of this installation report."""
-    return opened.settings.serving_metrics_path or opened.home.serving
-
-
 def _look(served: Served, frame: pd.DataFrame) -> None:
     """Count what is odd of one forecast."""
     values: Iterable[float] = frame["y_hat"].to_numpy(float)

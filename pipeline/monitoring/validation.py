@@ -18,6 +18,7 @@ from pipeline.installation import Installation
 from pipeline.monitoring.adapters import adapters_of
 from pipeline.monitoring.artefacts import is_bundle
 from pipeline.monitoring.reports import LINES, report_on
+from pipeline.monitoring.serving.assess import metrics_folder
 
 OWN_DATASETS = ("sales", "features", "forecasts")
 REPORTS = "contract_reports.json"
@@ -47,7 +48,10 @@ def validate(opened: Installation, now: dt.datetime) -> ContractReports:
         ConfigurationError: the operator's adapters cannot be used.
     """
     adapters = adapters_of(opened.settings)
-    own = [report_on(path, adapters, now, contract) for path, contract in own_files(opened.home, now)]
+    own = [
+        report_on(path, adapters, now, contract)
+        for path, contract in own_files(opened.home, metrics_folder(opened.settings, opened.home), now)
+    ]
     foreign = [report_on(path, adapters, now) for path in watched(opened.settings.metadata_paths)]
     return ContractReports(evaluated_at=now, reports=(*own, *foreign))
 
@@ -70,14 +74,13 @@ def dataset_files(home: Home) -> list[Path]:
     return [path for name in OWN_DATASETS for path in sorted((home.root / "data").glob(f"*/{name}.json"))]
 
 
-def own_files(home: Home, now: dt.datetime) -> Iterator[tuple[Path, type[Contract] | None]]:
-    """Yield every metadata file of the installation, with the contract of its lines."""
+def own_files(home: Home, serving: Path, now: dt.datetime) -> Iterator[tuple[Path, type[Contract] | None]]:
+    """Yield every metadata file of the installation, with the contract of its lines; `serving` is where servers report."""
     yield from ((path, None) for path in dataset_files(home))
     for path in sorted((home.root / "data").glob("*/training_metadata.ndjson")):
         yield path, TrainingMetadata
     yield from ((path, LineageEvent) for path in sorted(home.lineage.glob("lineage-????-??-??.ndjson")))
     days = {f"{now.astimezone(dt.UTC) - age:%Y-%m-%d}" for age in (RECENT, dt.timedelta(0))}
-    serving = home.root / "artifacts" / "serving" / "metrics"
     for day in sorted(days):
         yield from ((path, ServingMetricsWindow) for path in sorted((serving / day).glob("*/*.jsonl")))
 

@@ -47,7 +47,7 @@ class ServingHealth:
 
 def metrics_folder(settings: Settings, home: Home) -> Path:
     """Return the folder that model servers write to."""
-    return settings.serving_metrics_path or home.root / "artifacts" / "serving" / "metrics"
+    return settings.serving_metrics_path or home.serving
 
 
 def stored(home: Home) -> Path:

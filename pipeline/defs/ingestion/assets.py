@@ -21,7 +21,7 @@ from pipeline.forecasting.stale import mark_stale
 from pipeline.home import Home
 from pipeline.keys import partition_key
 from pipeline.plots import as_markdown_image, sparkline
-from pipeline.resilience import Report, reported
+from pipeline.resilience import Patience, Report, reported
 from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales, load_sales, remember
 from pipeline.sources.signals import Signals, with_signals
@@ -50,13 +50,17 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
     """The clean daily panel, extracted from the tenant's source.
 
     Only files whose content changed are read; rows are upserted by product and date; every input row is
-    counted as used, merged or rejected. Products are registered as partitions as they appear.
+    counted as used, merged or rejected. Products are registered as partitions as they appear. A database or a service
+    that does not answer is waited for, OUTAGE_WAIT_SECONDS in all; the run's log says why and until when.
     """
     opened = installation.open()
     with last_forecast_stands(opened.home, context.partition_key):
         tenant = opened.tenant(context.partition_key)
         with reported() as asked:
-            extraction = extract_sales(tenant, opened.home, opened.settings, services=opened.services)
+            patience = Patience(opened.settings.outage_wait_seconds, context.log.warning)
+            extraction = extract_sales(
+                tenant, opened.home, opened.settings, services=opened.services, patience=patience
+            )
     remember(opened.home, tenant.id, extraction.fingerprint)
     keys = {partition_key(tenant.id, product) for product in extraction.daily["product_id"].unique()}
     new = keys - set(context.instance.get_dynamic_partitions(PRODUCTS.name or ""))

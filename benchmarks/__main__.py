@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import accuracy, cost, growth, orchestration, promotion, queueing, registry, ticks
+from benchmarks import accuracy, cost, growth, orchestration, outage, promotion, queueing, registry, ticks
 from benchmarks.alone import OURS
 from benchmarks.page import Choice, Page
 from benchmarks.tasks import REAL_DATA, TASKS, at_hand
@@ -20,6 +20,7 @@ ALL: dict[str, Callable[[Choice], Iterator[Page]]] = {
     "cost": cost.measure,
     "growth": growth.measure,
     "orchestration": orchestration.measure,
+    "outage": outage.measure,
     "promotion": promotion.measure,
     "queue": queueing.measure,
     "registry": registry.measure,
@@ -33,6 +34,7 @@ BENCHMARKS (all when none is named)
   cost           CPU of a full training against tuned Prophet, by family
   growth         CPU a product and memory with 100, 300 and 1,000 products
   orchestration  what Dagster adds to a training
+  outage         a training whose provider fails, and is away for a minute
   promotion      a year of weekly retraining: old models, swings, refusals
   queue          a thousand trainings in the queue: order, and its cost
   registry       registering, paging, loading a champion, on SQLite and

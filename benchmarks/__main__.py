@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import accuracy, cost, growth, lineage, orchestration, promotion, queueing, registry, serving, ticks
+from benchmarks import (
+    accuracy,
+    cost,
+    growth,
+    lineage,
+    orchestration,
+    outage,
+    promotion,
+    queueing,
+    registry,
+    serving,
+    ticks,
+)
 from benchmarks.alone import OURS
 from benchmarks.page import Choice, Page
 from benchmarks.tasks import REAL_DATA, TASKS, at_hand
@@ -21,6 +33,7 @@ ALL: dict[str, Callable[[Choice], Iterator[Page]]] = {
     "growth": growth.measure,
     "lineage": lineage.measure,
     "orchestration": orchestration.measure,
+    "outage": outage.measure,
     "promotion": promotion.measure,
     "queue": queueing.measure,
     "registry": registry.measure,
@@ -36,6 +49,7 @@ BENCHMARKS (all when none is named)
   growth         CPU a product and memory with 100, 300 and 1,000 products
   lineage        walking the lineage of 10,000 trainings
   orchestration  what Dagster adds to a training
+  outage         a training whose provider fails, and is away for a minute
   promotion      a year of weekly retraining: old models, swings, refusals
   queue          a thousand trainings in the queue: order, and its cost
   registry       registering, paging, loading a champion, on SQLite and

@@ -8,6 +8,7 @@ trainings from all others, which leave one place free for them where there are s
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -18,7 +19,10 @@ PRIORITY_TAG, WORK_TAG, LANE_TAG = "dagster/priority", "pipeline/work", "pipelin
 BATCH_TAG = "pipeline/batch"
 TRAINING, LOW = "training", "low"
 GRACE_SECONDS = 300
-"""Between the trainer's own time limit, which keeps what is done, and Dagster's, which ends the run."""
+"""Between the trainer's own time limit, which keeps what is done, and Dagster's, which ends the run.
+
+A run that waited for its sales, OUTAGE_WAIT_SECONDS at most, has these besides.
+"""
 HEADER = "# Made from the settings by the command line at each start. For rules of your own set DAGSTER_HOME.\n"
 
 
@@ -56,10 +60,15 @@ def instance_file(template: str, settings: Settings) -> str:
         r"max_concurrent_runs": places + 1,
         rf"key: {WORK_TAG}\n.*\n\s*limit": places,
         rf"key: {LANE_TAG}\n.*\n\s*limit": max(places - 1, 1),
-        r"max_runtime_seconds": 60 * settings.max_training_time_minutes + GRACE_SECONDS,
+        r"max_runtime_seconds": _longest(settings),
     }
     for name, value in limits.items():
         template, found = re.subn(rf"({name}: )\d+", rf"\g<1>{value}", template)
         if found != 1:
             raise ValueError(f"dagster.yaml has {found} places for {name!r}, and needs one")
     return HEADER + template
+
+
+def _longest(settings: Settings) -> int:
+    """Seconds after which Dagster ends a run."""
+    return math.ceil(60 * settings.max_training_time_minutes + settings.outage_wait_seconds) + GRACE_SECONDS

@@ -169,6 +169,9 @@ class Settings(BaseSettings):
     retry_external_max_seconds: float = Field(30, gt=0, description="Longest wait.")
     retry_external_total_seconds: float = Field(180, gt=0, description="Seconds after which no further one begins.")
 
+    outage_wait_seconds: float = Field(
+        300, ge=0, description="Seconds that a run may lose to a sales service or database that is down; 0: none."
+    )
     breaker_sales_failures: int = Field(5, ge=1, description="Failures in a row that open a sales service's breaker.")
     breaker_sales_seconds: float = Field(60, gt=0, description="Seconds until it is tried again.")
     breaker_weather_failures: int = Field(3, ge=1, description="The same for a weather service.")

@@ -50,7 +50,7 @@ def test_the_limits_are_those_of_the_settings(
         queue = instance.get_concurrency_config().run_queue_config
         assert queue is not None
         limits = {limit["key"]: limit["limit"] for limit in queue.tag_concurrency_limits}
-        assert instance.run_monitoring_max_runtime_seconds == 7 * 60 + 300
+        assert instance.run_monitoring_max_runtime_seconds == 7 * 60 + 300 + 300
     assert queue.max_concurrent_runs == jobs + 1
     assert limits == {"dagster/partition": 1, "pipeline/batch": 1, "pipeline/work": jobs, "pipeline/lane": upper}
 

@@ -11,6 +11,7 @@ from pipeline.resilience.breakers import (
     tried_again_at,
 )
 from pipeline.resilience.faults import transient
+from pipeline.resilience.patience import Patience
 from pipeline.resilience.policies import Kind, Policy, policy
 from pipeline.resilience.record import Record
 from pipeline.resilience.report import Report, reported
@@ -22,6 +23,7 @@ __all__ = [
     "Guard",
     "Kind",
     "Limits",
+    "Patience",
     "Policy",
     "Record",
     "Report",

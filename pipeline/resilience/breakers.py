@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -123,6 +123,12 @@ class Breaker:
             fault = error.__context__ if storage.last_error else None
             raise ServiceUnavailableError(self._refusal()) from fault
         return result
+
+    def seconds_left(self) -> float:
+        """Return for how long calls are refused from now on; 0 where the next one is let through."""
+        row = self._table.breaker(self.name)
+        again = tried_again_at(row, self._limits.seconds) if row else None
+        return 0.0 if again is None else max((again - datetime.now(UTC)).total_seconds(), 0.0)
 
     def _refusal(self) -> str:
         row = self._table.breaker(self.name)

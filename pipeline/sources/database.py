@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pipeline.errors import ConfigurationError, ServiceUnavailableError, SourceError, SourceNotFoundError
 from pipeline.places import redacted, with_driver, without_login, without_query
-from pipeline.resilience import Guard, transient
+from pipeline.resilience import Guard, Patience, transient
 from pipeline.sources.variables import filled
 
 if TYPE_CHECKING:
@@ -29,13 +29,15 @@ _STEPS = 10_000
 class Database:
     """The database at a URL; `zone` is the time zone that its session speaks where it can, `seconds` its patience.
 
-    `guard` stands before it: a question that meets a passing fault is asked again.
+    `guard` stands before it: a question that meets a passing fault is asked again. A database that does
+    not answer is outlasted as long as `patience` lasts.
     """
 
     address: str
     zone: str
     seconds: float
     guard: Guard
+    patience: Patience
 
     @cached_property
     def url(self) -> URL:
@@ -69,13 +71,16 @@ class Database:
         """Return what a question finds on a connection that sees one moment of the database.
 
         It can change nothing where the database sees to it. After a passing fault it is put again, on another
-        connection, no later than `seconds` after the first time.
+        connection, no later than `seconds` after the first time; and once more after each wait of `patience`.
 
         Raises:
             ServiceUnavailableError: it cannot be reached, takes longer than its time, or is left alone for a while.
             SourceError: it refuses.
             ConfigurationError: the URL cannot be used.
         """
+        return self.patience.outlast(self.guard, lambda: self._asked(question))
+
+    def _asked(self, question: Callable[[Connection], T]) -> T:
         from sqlalchemy.exc import SQLAlchemyError
 
         def asked() -> T:

@@ -15,7 +15,7 @@ import pandas as pd
 from contracts import ExtractionReport, Tenant
 from pipeline.errors import ConfigurationError, DataError, SourceError, SourceNotFoundError
 from pipeline.home import Home, write_atomically
-from pipeline.resilience import Services
+from pipeline.resilience import Patience, Services
 from pipeline.settings import Settings
 from pipeline.sources import daily, store
 from pipeline.sources.base import Part
@@ -62,7 +62,12 @@ class Extraction:
 
 
 def extract_sales(
-    tenant: Tenant, home: Home, settings: Settings, now: dt.datetime | None = None, services: Services | None = None
+    tenant: Tenant,
+    home: Home,
+    settings: Settings,
+    now: dt.datetime | None = None,
+    services: Services | None = None,
+    patience: Patience | None = None,
 ) -> Extraction:
     """Bring a tenant's daily table up to date with its source.
 
@@ -71,7 +76,8 @@ def extract_sales(
     tenant's source is another place with none of the content that was known, the table begins anew.
 
     Faults of a database or a service that pass by themselves are met by asking again, behind the breaker of the
-    tenant's sales, which is one of `services`; unset: of this call alone.
+    tenant's sales, which is one of `services`; unset: of this call alone. One that is down is outlasted as long as
+    `patience` lasts; unset: not at all.
 
     Raises:
         ServiceUnavailableError: a database or a service does not answer, or is left alone for a while.
@@ -85,7 +91,7 @@ def extract_sales(
     if now.tzinfo is None:
         raise ConfigurationError(f"now = {now} must carry a time zone, such as UTC")
     rules, covariates = rules_of(tenant, settings.max_quantity), _covariates(tenant)
-    asking = Asking(settings, services or Services(settings), settings.source_read_seconds)
+    asking = Asking(settings, services or Services(settings), settings.source_read_seconds, patience or Patience())
     with store.locked(home, tenant.id):
         state = store.load_state(home, tenant.id, rules)
         source = open_source(tenant, known_here(tenant, state, rules), asking)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from contracts import FileSource, HttpSource, SqlSource, Tenant
 from pipeline.places import absolute, without_login, without_query
-from pipeline.resilience import Guard, Kind, Service, Services
+from pipeline.resilience import Guard, Kind, Patience, Service, Services
 from pipeline.settings import Settings
 from pipeline.sources.base import LiveSource, SalesSource
 from pipeline.sources.columns import resolve
@@ -25,11 +25,15 @@ LIVE = ("database", "service")
 
 @dataclass(frozen=True)
 class Asking:
-    """How a place is asked: by which settings, behind which breakers, and what one question may take, in seconds."""
+    """How a place is asked: by which settings, behind which breakers, and what one question may take, in seconds.
+
+    `patience` is what all questions together may lose to a place that does not answer; a look has none.
+    """
 
     settings: Settings
     services: Services
     seconds: float
+    patience: Patience = field(default_factory=Patience)
 
     def guard(self, tenant: Tenant) -> Guard:
         """What stands before the tenant's sales: one breaker, whatever kind of place they lie in."""
@@ -50,13 +54,14 @@ def _live(tenant: Tenant, source: SqlSource | HttpSource, seen: FileState | None
         from pipeline.sources.database import Database
         from pipeline.sources.sql import DatabaseSource
 
-        return DatabaseSource(
-            source, window, Database(source.url, tenant.timezone, asking.seconds, asking.guard(tenant))
-        )
+        database = Database(source.url, tenant.timezone, asking.seconds, asking.guard(tenant), asking.patience)
+        return DatabaseSource(source, window, database)
     from pipeline.sources import pages
     from pipeline.sources.http import ServiceSource
 
-    service = pages.Service(source.url, source.token, asking.seconds, asking.guard(tenant), asking.settings)
+    service = pages.Service(
+        source.url, source.token, asking.seconds, asking.guard(tenant), asking.settings, asking.patience
+    )
     return ServiceSource(source, window, service, seen.version if seen else None)
 
 

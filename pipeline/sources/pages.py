@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import BadAnswerError, SourceError
 from pipeline.places import redacted
-from pipeline.resilience import Guard
+from pipeline.resilience import Guard, Patience
 from pipeline.resilience.http import Answer, HttpClient
 from pipeline.settings import Settings
 from pipeline.sources.variables import bearer, filled
@@ -31,7 +31,8 @@ class Page(BaseModel):
 class Service:
     """A sales service; `guard` stands before it, `token` refers to its bearer token.
 
-    `seconds` is what a page may take to come, repetitions included.
+    `seconds` is what a page may take to come, repetitions included; a service that does not answer is outlasted as long
+    as `patience` lasts, which all pages share.
     """
 
     address: str
@@ -39,6 +40,7 @@ class Service:
     seconds: float
     guard: Guard
     settings: Settings
+    patience: Patience
 
     @property
     def url(self) -> str:
@@ -60,7 +62,7 @@ class Service:
         kind, _, stamp = (version or "").partition(" ")
         condition = {_CONDITIONS[kind]: stamp} if kind in _CONDITIONS else {}
         with HttpClient(self.guard.within(self.seconds), self.settings, bearer(self.token)) as client:
-            answer = client.get(self.url, params, condition)
+            answer = self.patience.outlast(self.guard, lambda: client.get(self.url, params, condition))
         if answer.unchanged and not condition:
             raise BadAnswerError(f"the service at {self.place} answers with nothing where rows were asked for")
         return answer
@@ -72,7 +74,8 @@ class Service:
             SourceError: a page is not of the shape that was agreed, leads back to one that was there, the pages do
                 not end, or their rows are not as many as the service says.
         """
-        page, seen, rows, end = self._page(first, None), set[str](), 0, time.monotonic() + _PATIENCE * self.seconds
+        page, seen, rows = self._page(first, None), set[str](), 0
+        end = time.monotonic() + _PAGES * self.seconds + self.patience.seconds
         while True:
             rows += len(page.rows)
             yield page
@@ -82,7 +85,7 @@ class Service:
             if token in seen:
                 raise SourceError(f"the service at {self.place} goes in a circle: page {token!r} leads back to itself")
             if time.monotonic() > end:
-                raise SourceError(f"the service at {self.place} came to no end in {_PATIENCE * self.seconds:g} s")
+                raise SourceError(f"the service at {self.place} came to no end in {_PAGES * self.seconds:g} s")
             seen.add(token)
             page = self._page(self.ask({"since": since, "page": token}), token)
         if page.total is not None and page.total != rows:
@@ -102,5 +105,5 @@ class Service:
 
 
 _CONDITIONS = {"etag": "If-None-Match", "modified": "If-Modified-Since"}
-_PATIENCE = 10
+_PAGES = 10
 """All pages together may take so many times as long as one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import sqlite3
 import threading
@@ -268,9 +269,31 @@ def test_the_sensor_without_tenants_says_what_to_do(empty: World):
     assert "pipeline tenants add" in reason(tick(empty))
 
 
+def test_a_run_outlasts_an_outage_and_says_why_it_waits(empty: World, monkeypatch: pytest.MonkeyPatch):
+    """A service that is down for a second delays a run by its breaker's time; the run's own log says what it does."""
+    fast = {"RETRY_HTTP_MIN_SECONDS": "0.001", "RETRY_HTTP_MAX_SECONDS": "0.002", "BREAKER_SALES_SECONDS": "0.5"}
+    for name, value in fast.items():
+        monkeypatch.setitem(QUICK, name, value)
+    rows = tills.steady("Bun", days=40).to_dict("records")
+    with server({"/sales": lambda _: {"rows": rows, "next_page": None}}) as shop:
+        save(empty, "bakery", {"kind": "http", "url": f"{shop.url}/sales"})
+        with empty.entered() as installation:
+            register_tenants(installation)
+        shop.misbehave("503", left=6)
+        done = empty.run("bakery", "daily_forecast")
+    assert done.success
+    told = empty.metadata(done.run_id, "sales")
+    assert (told["calls"], told["attempts"]) == (4, 7)
+    assert told["seconds_left_alone"] == pytest.approx(1.0, abs=0.5)
+    with empty.instance() as instance:
+        said = [entry.user_message for entry in instance.all_logs(done.run_id) if entry.level == logging.WARNING]
+    assert any("sales:bakery is left alone since" in text and "waiting 0.5 s to ask again" in text for text in said)
+
+
 def test_a_service_that_fails_is_asked_again_and_then_left_alone(empty: World, monkeypatch: pytest.MonkeyPatch):
     """A run tells what it repeated; a service that stays down stops the run, and the sensor names its breaker."""
-    for name, value in {"RETRY_HTTP_MIN_SECONDS": "0.001", "RETRY_HTTP_MAX_SECONDS": "0.002"}.items():
+    fast = {"RETRY_HTTP_MIN_SECONDS": "0.001", "RETRY_HTTP_MAX_SECONDS": "0.002", "OUTAGE_WAIT_SECONDS": "0"}
+    for name, value in fast.items():
         monkeypatch.setitem(QUICK, name, value)
     rows = tills.steady("Bun", days=40).to_dict("records")
     with server({"/sales": lambda _: {"rows": rows, "next_page": None}}) as shop:

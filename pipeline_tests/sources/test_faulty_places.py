@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import socketserver
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +16,7 @@ from sqlalchemy import make_url
 from contracts import Tenant
 from pipeline.errors import ServiceUnavailableError
 from pipeline.home import Home
-from pipeline.resilience import Guard, Kind, Service, Services, reported
+from pipeline.resilience import Guard, Kind, Patience, Service, Services, reported
 from pipeline.sources.extract import extract_sales, load_sales, source_fingerprint
 from pipeline_tests.registry.conftest import database
 from pipeline_tests.resilience.clock import Clock
@@ -106,13 +107,47 @@ def test_a_service_is_left_alone_as_long_as_it_asks(till: Server, home: Home) ->
     assert clock.slept == [25]
 
 
+SOON = SETTINGS.model_copy(update={"breaker_sales_seconds": 0.3})
+"""A service is left alone for a moment only."""
+
+
+def test_an_outage_within_a_reading_is_outlasted(till: Server, home: Home) -> None:
+    """Down for a second after twenty pages: all rows come, and no page that was answered is asked for again."""
+    answered: Counter[str] = Counter()
+
+    def counted(request: Request) -> object:
+        answered[request.query.get("page", "first")] += 1
+        if sum(answered.values()) == 20:
+            till.misbehave("503")
+            threading.Timer(1, till.misbehave, (None,)).start()
+        return pages(request)
+
+    till.routes["/sales"] = counted
+    with reported() as report:
+        found = extract_sales(tenant(till), home, SOON, NOW, patience=Patience(30))
+    assert list(found.daily["quantity"]) == UNITS
+    # Without stamps pages are read twice, to be of one moment, and the first of a third reading is asked for.
+    assert answered.pop("first") == 3
+    assert set(answered.values()) == {2}
+    assert 0.6 <= report.seconds_left_alone <= report.seconds_waited < 3
+
+
+def test_a_chance_that_all_attempts_fail_ends_nothing(till: Server, home: Home) -> None:
+    """With half of all calls failing some pages fail three times in a row; all rows come all the same."""
+    till.misbehave("500", share=0.5, seed=1)
+    said: list[str] = []
+    found = extract_sales(tenant(till), home, SOON, NOW, patience=Patience(60, said.append))
+    assert list(found.daily["quantity"]) == UNITS
+    assert any("failed: HTTP 500" in text for text in said)
+
+
 def test_a_refusal_is_no_failure_of_the_service(till: Server, home: Home) -> None:
     """Errors that stay are raised at once and open no breaker."""
     services = Services(SETTINGS)
     till.routes["/sales"] = lambda _: Answer(403)
     for _ in range(6):
         with pytest.raises(Exception, match="HTTP 403"):
-            extract_sales(tenant(till), home, SETTINGS, NOW, services)
+            extract_sales(tenant(till), home, SETTINGS, NOW, services, Patience(300))
     assert len(till.requests) == 6
 
 
@@ -183,3 +218,13 @@ def test_a_database_that_stays_away_is_left_alone(base: tuple[Tenant, Front], ho
     with pytest.raises(ServiceUnavailableError, match=r"left alone since .* after 5 failures in a row"):
         source_fingerprint(made, home, SETTINGS, services)
     assert front.left == 95
+
+
+def test_a_database_that_comes_back_is_waited_for(base: tuple[Tenant, Front], home: Home) -> None:
+    """It hangs up until its breaker has opened twice; the rows are whole, and the time it was left alone is told."""
+    made, front = base
+    front.left = 6
+    with reported() as report:
+        found = extract_sales(made, home, SOON, NOW, patience=Patience(30))
+    assert list(found.daily["quantity"]) == [1, 2, 3]
+    assert report.seconds_left_alone == pytest.approx(0.6, abs=0.3)

@@ -26,7 +26,7 @@ from pipeline.monitoring.lineage.log import record
 from pipeline.monitoring.lineage.recording import metadata_of, version_in_use
 from pipeline.monitoring.lineage.steps import dataset_built, sales_built
 from pipeline.plots import as_markdown_image, sparkline
-from pipeline.resilience import Report, reported
+from pipeline.resilience import Patience, Report, reported
 from pipeline.sources.calendar import build_calendar
 from pipeline.sources.extract import extract_sales, load_sales, remember
 from pipeline.sources.signals import Signals, with_signals
@@ -53,13 +53,17 @@ def sales(context: dg.AssetExecutionContext, installation: InstallationResource)
     """The clean daily panel, extracted from the tenant's source.
 
     Only files whose content changed are read; rows are upserted by product and date; every input row is
-    counted as used, merged or rejected. Products are registered as partitions as they appear.
+    counted as used, merged or rejected. Products are registered as partitions as they appear. A database or a service
+    that does not answer is waited for, OUTAGE_WAIT_SECONDS in all; the run's log says why and until when.
     """
     opened = installation.open()
     with last_forecast_stands(opened.home, context.partition_key):
         tenant = opened.tenant(context.partition_key)
         with reported() as asked:
-            extraction = extract_sales(tenant, opened.home, opened.settings, services=opened.services)
+            patience = Patience(opened.settings.outage_wait_seconds, context.log.warning)
+            extraction = extract_sales(
+                tenant, opened.home, opened.settings, services=opened.services, patience=patience
+            )
     remember(opened.home, tenant.id, extraction.fingerprint)
     if (built := metadata_of(opened.home, tenant.id, "sales")) is not None:
         record(opened.home.lineage, [sales_built(opened.home, tenant, built)])

@@ -75,7 +75,7 @@ def dataset_files(home: Home) -> list[Path]:
 
 
 def own_files(home: Home, serving: Path, now: dt.datetime) -> Iterator[tuple[Path, type[Contract] | None]]:
-    """Yield every metadata file of the installation, with the contract of its lines; `serving` is where servers report."""
+    """Yield every metadata file of the installation, with the contract of its lines; servers report to `serving`."""
     yield from ((path, None) for path in dataset_files(home))
     for path in sorted((home.root / "data").glob("*/training_metadata.ndjson")):
         yield path, TrainingMetadata

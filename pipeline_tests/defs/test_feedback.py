@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from contracts import CheckReport
+from pipeline.defs.monitoring.freshness import worst
 from pipeline.forecasting.stale import stale
 from pipeline.tables import write_table
 from pipeline_tests.defs import tills
@@ -183,6 +184,13 @@ def test_broken_metadata_is_named(world: World, tmp_path: Path) -> None:
     stored = json.loads((world.home.monitoring / "contract_reports.json").read_text())["reports"]
     reports = [CheckReport.model_validate_json(json.dumps(one)) for one in stored]
     assert sum(not one.all_passed for one in reports) == 3
+
+
+def test_the_worst_come_first() -> None:
+    """What is not there at all goes before what is late, and that by how many times its threshold it is."""
+    lags = {"a bit": 3.0, "far": 40.0, "not there": float("nan"), "none allowed": 7.0}
+    table = pd.DataFrame({"product_id": list(lags), "lag": list(lags.values()), "threshold": [2.0, 2.0, 2.0, 0.0]})
+    assert list(worst(table)["product_id"]) == ["not there", "far", "none allowed", "a bit"]
 
 
 def test_rounds_are_asked_for_all_day_and_never_two_at_once(empty: World) -> None:

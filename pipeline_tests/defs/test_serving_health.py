@@ -31,7 +31,7 @@ def reported(world: World) -> None:
     file_at(metrics(world), now, "torn.jsonl").write_bytes(b'{"schema_version": "v1"')
 
 
-def judged(world: World, partition: str | None = None) -> dg.ExecuteInProcessResult:
+def judged(world: World) -> dg.ExecuteInProcessResult:
     """Materialize the asset with its check, as the UI does."""
     job = definitions().resolve_implicit_global_asset_job_def()
     with world.instance() as instance:
@@ -39,7 +39,6 @@ def judged(world: World, partition: str | None = None) -> dg.ExecuteInProcessRes
             instance=instance,
             asset_selection=[dg.AssetKey("serving_health")],
             raise_on_error=False,
-            partition_key=partition,
         )
         assert result.success
         return result
@@ -64,6 +63,20 @@ def test_each_deployment_has_an_evaluation(empty: World) -> None:
     named = [record.data["deployment"] for record in found[None].metadata["named"].records]  # type: ignore[union-attr]
     assert named == ["silent", "slow/é"]
     assert str(found[None].description).startswith("2 of 3 deployments are not healthy; silent: ")
+
+
+def test_one_deployment_can_be_checked_alone(empty: World) -> None:
+    """Run for a partition, as the UI offers, the check tells of that deployment and of no other."""
+    reported(empty)
+    judged(empty)
+    check = dg.AssetCheckKey(dg.AssetKey("serving_health"), CHECK)
+    job = definitions().resolve_implicit_global_asset_job_def()
+    alone = job.get_subset(asset_selection=set(), asset_check_selection={check})
+    with empty.instance() as instance:
+        result = alone.execute_in_process(instance=instance, tags={"dagster/partition": "slow/é"})
+    (found,) = result.get_asset_check_evaluations()
+    assert (found.partition, found.passed) == ("slow/é", False)
+    assert str(found.description).startswith("slow/é is degraded: ")
 
 
 def test_what_was_found_is_stored_and_shown(empty: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
 from typing import NamedTuple
@@ -88,6 +89,7 @@ def silence(latest_end: dt.datetime, settings: Settings, now: dt.datetime) -> st
     age = (now - latest_end).total_seconds()
     if age <= settings.serving_stale_seconds:
         return None
+    age = math.ceil(round(10 * age, 3)) / 10  # Rounded up: what is too old is never told as what is allowed.
     most = _n(settings.serving_stale_seconds)
     return f"the latest window ended {_moment(latest_end)}, {_n(age)} s ago; at most {most} s"
 

@@ -36,7 +36,7 @@ class Source(NamedTuple):
 
 
 class Window(NamedTuple):
-    """What is kept of a window: a twentieth of what was read."""
+    """What is kept of a window: what health needs, and where it was read."""
 
     source: Source
     start: dt.datetime

@@ -237,6 +237,8 @@ class Settings(BaseSettings):
     training_lock_wait_seconds: float = Field(
         900, ge=0, description="Seconds that a training waits for another one of the same tenant."
     )
+    seed: int = Field(20_240_101, ge=0, description="Seed of everything random.")
+
     serving_metrics_path: Path | None = Field(
         None, description="Folder of what model servers report; PIPELINE_HOME/artifacts/serving/metrics when unset."
     )
@@ -258,8 +260,6 @@ class Settings(BaseSettings):
         0.99, ge=0, le=1, description="Share of days inside the range, above which it is too wide."
     )
     alert_coverage_days: int = Field(14, ge=1, description="Days that coverage must be measured on to be judged.")
-
-    seed: int = Field(20_240_101, ge=0, description="Seed of everything random.")
 
     @field_validator(
         "prophet_weekly_seasonality", "prophet_yearly_seasonality", "prophet_daily_seasonality", mode="before"

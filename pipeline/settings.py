@@ -241,6 +241,8 @@ class Settings(BaseSettings):
     training_lock_wait_seconds: float = Field(
         900, ge=0, description="Seconds that a training waits for another one of the same tenant."
     )
+    seed: int = Field(20_240_101, ge=0, description="Seed of everything random.")
+
     metrics_kept_seconds: float = Field(5, ge=0, description="Seconds in which a scrape is answered as the last one.")
     metrics_wait_seconds: float = Field(
         8, gt=0, description="Seconds that a scrape waits for figures; the registry counts as away then."
@@ -258,8 +260,6 @@ class Settings(BaseSettings):
         0.99, ge=0, le=1, description="Share of days inside the range, above which it is too wide."
     )
     alert_coverage_days: int = Field(14, ge=1, description="Days that coverage must be measured on to be judged.")
-
-    seed: int = Field(20_240_101, ge=0, description="Seed of everything random.")
 
     feedback_cron: str = Field("*/10 * * * *", description="Cron, UTC, of the rounds of the feedback layer.")
     freshness_seconds: float = Field(1800, gt=0, description="Seconds after which a data set is stale.")

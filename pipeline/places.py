@@ -49,7 +49,7 @@ def without_login(path: str) -> str:
 
 
 def _word_without_login(word: str) -> str:
-    return "::".join(_link_without_login(link) for link in _links(word))
+    return "::".join(map(_link_without_login, _links(word))) if "@" in word else word
 
 
 def _links(word: str) -> list[str]:

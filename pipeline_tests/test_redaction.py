@@ -90,13 +90,13 @@ def test_a_long_line_takes_as_long_as_its_parts(piece: str, end: str) -> None:
         text = "x://" + piece * (length // len(piece)) + end
         taken = []
         for _ in range(3):
-            begun = time.perf_counter()
+            begun = time.process_time()
             Redactor([]).text(text)
-            taken.append(time.perf_counter() - begun)
+            taken.append(time.process_time() - begun)
         return min(taken)
 
     short, long = seconds(10_000), seconds(160_000)
-    assert long < 60 * max(short, 0.001)
+    assert long < 100 * max(short, 0.001)
 
 
 @settings(max_examples=40)

@@ -1,6 +1,6 @@
 """What crosses a boundary: validated shapes and their JSON Schemas. Imports nothing of the pipeline."""
 
-from contracts.accuracy import AccuracyRow, AccuracyVerdict, DriftKind, DriftRow, Finding, Findings
+from contracts.accuracy import AccuracyRow, AccuracyVerdict, DriftKind, DriftRow, Finding, Findings, Measured
 from contracts.anomalies import AnomalyModel, AnomalySettings, AnomalyTrial
 from contracts.base import SCHEMA_VERSION, Contract
 from contracts.datasets import DatasetMetadata, TrainingErrors, TrainingMetadata
@@ -122,6 +122,7 @@ __all__ = [
     "LedgerRow",
     "LineageEvent",
     "LocalHoliday",
+    "Measured",
     "Member",
     "MemberForecast",
     "Message",

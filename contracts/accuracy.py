@@ -79,9 +79,18 @@ class Finding(Contract):
     reason: str = Field(description="In words, with the figures.")
 
 
+class Measured(Contract):
+    """A figure over all of a tenant's products, and the product days that it was measured on."""
+
+    value: float = Field(ge=0)
+    days: Count
+
+
 class Findings(Contract):
     """What accuracy and drift found in a tenant's products; `findings.json` beside its tables."""
 
     tenant_id: TenantId
     origin: dt.date = Field(description="The last day of sales that was looked at.")
     found: tuple[Finding, ...]
+    coverage: Measured | None = Field(None, description="Share of days inside lower to upper; None: none was scored.")
+    wape: Measured | None = Field(None, description="Units wrong for each unit sold; None: no sales were scored.")

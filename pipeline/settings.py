@@ -259,7 +259,9 @@ class Settings(BaseSettings):
     alert_coverage_most: float = Field(
         0.99, ge=0, le=1, description="Share of days inside the range, above which it is too wide."
     )
-    alert_coverage_days: int = Field(14, ge=1, description="Days that coverage must be measured on to be judged.")
+    alert_coverage_days: int = Field(
+        100, ge=1, description="Product days that coverage must be measured on to be judged."
+    )
 
     feedback_cron: str = Field("*/10 * * * *", description="Cron, UTC, of the rounds of the feedback layer.")
     freshness_seconds: float = Field(1800, gt=0, description="Seconds after which a data set is stale.")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from contracts import AccuracyVerdict, Cause, Finding, Findings
-from pipeline.errors import DataError
+from contracts import AccuracyVerdict, Cause, Finding, Findings, Measured
+from pipeline.errors import MetadataError
 from pipeline.home import Home, write_atomically
 from pipeline.monitoring.live import Live
+from pipeline.monitoring.live_accuracy import ALL
 from pipeline.registry.records import ModelRecord
 from pipeline.tables import read_table, records
 
@@ -39,7 +41,7 @@ def remember(home: Home, live: Live) -> Findings:
         if product not in found and product not in given_up and newest is not None and newest.version == version:
             found[product] = Finding(product_id=product, version=version, cause=cause, reason=reason)
     ordered = tuple(found[product] for product in sorted(found))
-    told = Findings(tenant_id=tenant_id, origin=live.data.origin.date(), found=ordered)
+    told = Findings(tenant_id=tenant_id, origin=live.data.origin.date(), found=ordered, **_over_all(home, tenant_id))
     write_atomically(findings_path(home, tenant_id), told.model_dump_json().encode())
     return told
 
@@ -48,7 +50,7 @@ def findings(home: Home, tenant_id: str) -> Findings | None:
     """Return what was found of a tenant's products; None: nobody has looked yet.
 
     Raises:
-        DataError: the file cannot be read, or is none.
+        MetadataError: the file cannot be read, or is none.
     """
     path = findings_path(home, tenant_id)
     try:
@@ -56,7 +58,7 @@ def findings(home: Home, tenant_id: str) -> Findings | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        raise DataError(
+        raise MetadataError(
             f"the findings of tenant {tenant_id!r}: {path} cannot be read: {error}; `drift` writes it anew"
         ) from error
 
@@ -75,7 +77,7 @@ def causes_found(home: Home, tenant_id: str, latest: Mapping[str, ModelRecord]) 
     """
     try:
         found = open_findings(findings(home, tenant_id), latest)
-    except DataError as error:
+    except MetadataError as error:
         _LOG.warning("planning without what accuracy and drift found: %s", error)
         return {}
     return {one.product_id: (one.cause, one.reason) for one in found}
@@ -94,7 +96,16 @@ def _drifting(home: Home, tenant_id: str) -> list[Told]:
     return [(row["product_id"], Cause.DRIFT, row["reason"], row["version"]) for row in rows]
 
 
-def _stored(home: Home, tenant_id: str, name: str, column: str, value: object) -> list[dict[str, str]]:
+def _over_all(home: Home, tenant_id: str) -> dict[str, Measured]:
+    """Coverage and WAPE over all products and days, where they are known."""
+    for row in _stored(home, tenant_id, "forecast_accuracy", "horizon", ALL):
+        if row["product_id"] is None and row["model_age"] == ALL:
+            known = {name: row[name] for name in ("coverage", "wape") if row[name] is not None}
+            return {name: Measured(value=value, days=row["n"]) for name, value in known.items()}
+    return {}
+
+
+def _stored(home: Home, tenant_id: str, name: str, column: str, value: object) -> list[dict[str, Any]]:
     path = home.table(tenant_id, name)
     if not path.exists():
         return []

@@ -9,11 +9,12 @@ from functools import partial
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from contracts import HealthStatus, Severity
+from contracts import Cause, HealthStatus, Severity
 from pipeline.errors import MetadataError
 from pipeline.home import Home
 from pipeline.installation import Installation
-from pipeline.monitoring.found import read_findings, read_freshness, read_serving_health, stale
+from pipeline.monitoring.causes import findings, open_findings
+from pipeline.monitoring.found import read_freshness, read_serving_health, stale
 from pipeline.monitoring.metrics.read import Waiting
 from pipeline.places import redacted
 from pipeline.registry.alerts import Subject, Trouble
@@ -28,6 +29,7 @@ BREAKER, QUEUE, CHECKSUM = "breaker_open", "queue_long", "checksum_failed"
 STALE, DEPLOYMENT = "products_stale", "deployment_unwell"
 COVERAGE, DRIFT, ACCURACY = "coverage_out_of_range", "demand_drift", "accuracy_falling"
 KINDS = {BREAKER, QUEUE, CHECKSUM, STALE, DEPLOYMENT, COVERAGE, DRIFT, ACCURACY}
+CAUSES = {DRIFT: Cause.DRIFT, ACCURACY: Cause.LIVE_ACCURACY}
 SHOWN = 5
 """Products that a message names."""
 LONGEST = 2000
@@ -98,8 +100,8 @@ def look(opened: Installation, queue: Sequence[Waiting], memory: Memory, at: dt.
     for tenant in tenant_ids(home):
         sources += [
             (COVERAGE, tenant, partial(_coverage, home, tenant, settings)),
-            (DRIFT, tenant, partial(_odd, home, tenant, DRIFT)),
-            (ACCURACY, tenant, partial(_odd, home, tenant, ACCURACY)),
+            (DRIFT, tenant, partial(_odd, home, registry, tenant, DRIFT)),
+            (ACCURACY, tenant, partial(_odd, home, registry, tenant, ACCURACY)),
         ]
     for kind, tenant, source in sources:
         try:
@@ -200,23 +202,26 @@ def _deployments(home: Home) -> Iterator[Condition]:
 
 
 def _coverage(home: Home, tenant: str, settings: Settings) -> Iterator[Condition]:
-    found = read_findings(home, tenant)
+    found = findings(home, tenant)
     measured = found.coverage if found is not None else None
     least, most = settings.alert_coverage_least, settings.alert_coverage_most
     if measured is None or measured.days < settings.alert_coverage_days or least <= measured.value <= most:
         return
-    message = f"{measured.value:.1%} of {measured.days} days lay inside the range, {least:.0%} to {most:.0%} should"
+    share = f"{measured.value:.1%} of {measured.days} product days"
+    message = f"{share} lay inside the range, {least:.0%} to {most:.0%} should"
     action = "Train the tenant: ranges are measured anew. Until then take the range for narrower than the days are."
     if measured.value > most:
         action = "Train the tenant: ranges are measured anew. Until then they are wider than they need be."
     yield Condition(Subject(COVERAGE, tenant, "coverage"), _trouble(Severity.MEDIUM, message, action))
 
 
-def _odd(home: Home, tenant: str, kind: str) -> Iterator[Condition]:
-    found = read_findings(home, tenant)
-    if found is None:
+def _odd(home: Home, registry: Registry, tenant: str, kind: str) -> Iterator[Condition]:
+    """Products that were found and not trained since; the registry is asked only where there are some."""
+    found = findings(home, tenant)
+    if found is None or not found.found:
         return
-    reasons = found.drift if kind == DRIFT else found.accuracy
+    left = open_findings(found, registry.latest(tenant))
+    reasons = {one.product_id: one.reason for one in left if one.cause is CAUSES[kind]}
     if reasons:
         action = "Nothing at first: the products are due for training, with this cause. Look whether something changed."
         yield Condition(Subject(kind, tenant, "products"), _trouble(Severity.LOW, _named(reasons), action))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts import DatasetMetadata, DeploymentHealthState, Freshness
 from pipeline.errors import MetadataError
@@ -29,22 +28,6 @@ class ServingHealth(_Found):
 
     evaluated_at: dt.datetime
     deployments: tuple[DeploymentHealthState, ...]
-
-
-class Measured(_Found):
-    """A share, and the days that it was measured on."""
-
-    value: float = Field(allow_inf_nan=False)
-    days: int = Field(ge=0)
-
-
-class Findings(_Found):
-    """What is odd of a tenant's products, by product with the reason, and how its forecasts did."""
-
-    accuracy: Mapping[str, str] = {}
-    drift: Mapping[str, str] = {}
-    coverage: Measured | None = None
-    wape: Measured | None = None
 
 
 def read_freshness(home: Home) -> pd.DataFrame | None:
@@ -74,15 +57,6 @@ def read_serving_health(home: Home) -> ServingHealth | None:
         MetadataError: the file cannot be read, or is not as its contract says.
     """
     return _read(ServingHealth, home.monitoring / "serving_health.json")
-
-
-def read_findings(home: Home, tenant_id: str) -> Findings | None:
-    """Return what was found of a tenant's products.
-
-    Raises:
-        MetadataError: the file cannot be read, or is not as its contract says.
-    """
-    return _read(Findings, home.tenant(tenant_id) / "findings.json")
 
 
 def features_built_at(home: Home, tenant_id: str) -> dt.datetime | None:

@@ -13,7 +13,7 @@ from pipeline.defs.waiting import waiting
 from pipeline.monitoring.conditions import Memory
 from pipeline.queue import priority_tags
 from pipeline_tests.defs.world import TWIN, Finished, World, definitions
-from pipeline_tests.monitoring.metrics.scraped import find, parsed, value
+from pipeline_tests.monitoring.metrics.scraped import find, parsed, trained, value
 
 
 def look(world: World, cursor: str | None = None, **settings: str) -> tuple[str, str]:
@@ -49,6 +49,8 @@ def world(empty: World) -> World:
 def test_it_raises_what_holds_and_says_so(world: World) -> None:
     """The tick tells what was raised, then that nothing has changed, then what has ended."""
     assert look(world)[0] == "nothing has changed; 0 conditions hold"
+    with world.entered() as installation:
+        trained(installation, TWIN, "rye")
     find(world.home, TWIN, drift={"rye": "sells more"})
     raised = "an alert was raised: demand_drift: products: 1 product: rye; rye: sells more; 1 conditions hold"
     assert look(world)[0] == raised
@@ -85,6 +87,8 @@ def test_the_queue_is_read_as_it_is(world: World) -> None:
 
 def test_each_look_leaves_the_metrics(world: World) -> None:
     """The file has the alert that the look raised and the runs that wait; where it cannot be written that is said."""
+    with world.entered() as installation:
+        trained(installation, TWIN, "rye")
     find(world.home, TWIN, drift={"rye": "sells more"})
     queued(world, Priority.LOW)
     look(world)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
-from contracts import Priority, Severity
+from contracts import Measured, Priority, Severity
 from pipeline.installation import Installation
 from pipeline.monitoring.conditions import KINDS, LONGEST, Look, Memory, look, note
 from pipeline.monitoring.metrics.read import Waiting
 from pipeline.registry.alerts import Subject, Trouble
 from pipeline.registry.records import AlertRecord
 from pipeline.registry.tables import CircuitBreaker
-from pipeline_tests.monitoring.metrics.scraped import aged, deployment, fill, find, made, served
+from pipeline_tests.monitoring.metrics.scraped import aged, deployment, fill, find, made, served, trained
+from pipeline_tests.registry.builders import manifest, start
 
 NOON = dt.datetime(2030, 3, 1, 12, 0, tzinfo=dt.UTC)
 
@@ -47,6 +49,13 @@ class Watch:
         return {f"{one.kind} {one.tenant_id} {one.subject}": one for one in self.opened.registry.alerts(limit=None)}
 
 
+def found(opened: Installation, tenant: str = "bakery", **reasons: Mapping[str, str]) -> None:
+    """Let products be found whose newest models stand."""
+    products = {product for named in reasons.values() for product in named}
+    trained(opened, tenant, *sorted(products - set(opened.registry.latest(tenant))))
+    find(opened.home, tenant, **reasons)
+
+
 @pytest.fixture
 def watch(tmp_path: Path) -> Watch:
     """A watch over an installation of two tenants in which nothing has happened."""
@@ -62,6 +71,7 @@ def test_where_nothing_is_known_nothing_is_said(watch: Watch) -> None:
 def test_everything_at_once(watch: Watch) -> None:
     """What has happened of every kind is an alert each, with severity, message and what helps."""
     fill(watch.opened)
+    trained(watch.opened, "bakery", "rye", "roll", "bun")
     with watch.opened.registry._writing() as connection:
         connection.execute(update(CircuitBreaker).values(opened_at=after(-6), last_error="ConnectError: refused"))
     watch.at(-10, depth=21)
@@ -76,18 +86,18 @@ def test_everything_at_once(watch: Watch) -> None:
     assert found["deployment_unwell  b"].severity is Severity.HIGH
     assert found["checksum_failed  artefacts"].severity is Severity.HIGH
     coverage = found["coverage_out_of_range bakery coverage"]
-    assert coverage.message == "70.0% of 28 days lay inside the range, 80% to 99% should"
-    assert found["demand_drift bakery products"].message == "2 products: bun, rye; bun: less"
+    assert coverage.message == "70.0% of 280 product days lay inside the range, 80% to 99% should"
+    assert found["demand_drift bakery products"].message == "2 products: bun, roll; bun: less"
 
 
 def test_what_still_holds_is_told_once(watch: Watch) -> None:
     """Another look at the same raises, counts and tells nothing; what is said anew is counted."""
-    find(watch.opened.home, drift={"rye": "more"})
+    found(watch.opened, drift={"rye": "more"})
     assert len(watch.at(0)) == 1
     assert [event.type for event in watch.opened.registry.events(limit=10)] == ["alert_raised"]
     (alert,) = watch.at(1).values()
     assert (alert.times, watch.told) == (1, [])
-    find(watch.opened.home, drift={"rye": "more", "bun": "less"})
+    found(watch.opened, drift={"rye": "more", "bun": "less"})
     (alert,) = watch.at(2).values()
     assert (alert.times, watch.told) == (2, [])
     assert len(watch.opened.registry.events(limit=10)) == 1
@@ -159,19 +169,19 @@ def test_a_lost_cursor_loses_no_broken_file(watch: Watch) -> None:
 
 @pytest.mark.parametrize(
     ("value", "days", "holds"),
-    [(0.79, 28, True), (0.8, 28, False), (0.99, 28, False), (0.995, 28, True), (0.1, 13, False), (0.1, 14, True)],
+    [(0.79, 280, True), (0.8, 280, False), (0.99, 280, False), (0.995, 280, True), (0.1, 99, False), (0.1, 100, True)],
 )
 def test_coverage_is_judged_on_enough_days(watch: Watch, value: float, days: int, holds: bool) -> None:
-    """Below 80 % or above 99 % on at least fourteen days."""
-    find(watch.opened.home, coverage={"value": value, "days": days})
+    """Below 80 % or above 99 % on at least a hundred product days."""
+    find(watch.opened.home, coverage=Measured(value=value, days=days))
     assert bool(watch.at(0)) is holds
 
 
 def test_a_file_that_cannot_be_read_ends_nothing(watch: Watch) -> None:
     """Its alerts stay as they are and it is told of; those of other tenants and files go on."""
     home = watch.opened.home
-    find(home, "bakery", drift={"rye": "more"})
-    find(home, "cafe", drift={"bun": "more"})
+    found(watch.opened, "bakery", drift={"rye": "more"})
+    found(watch.opened, "cafe", drift={"bun": "more"})
     assert len(watch.at(0)) == 2
     (home.tenant("bakery") / "findings.json").write_text("{")
     find(home, "cafe")
@@ -181,9 +191,18 @@ def test_a_file_that_cannot_be_read_ends_nothing(watch: Watch) -> None:
     assert "bakery/findings.json cannot be read" in fault
 
 
+def test_what_a_training_has_answered_holds_no_more(watch: Watch) -> None:
+    """A finding is about a product's newest model: a newer one ends its alert."""
+    found(watch.opened, drift={"rye": "more"}, accuracy={"bun": "worse"})
+    assert set(watch.at(0)) == {"demand_drift bakery products", "accuracy_falling bakery products"}
+    registry = watch.opened.registry
+    registry.register(manifest(start(registry), product_id="rye", version="20300301_120000"))
+    assert set(watch.at(1)) == {"accuracy_falling bakery products"}
+
+
 def test_a_tenant_that_is_gone_leaves_no_alert(watch: Watch) -> None:
     """Nobody would end it."""
-    find(watch.opened.home, "cafe", drift={"bun": "more"})
+    found(watch.opened, "cafe", drift={"bun": "more"})
     assert len(watch.at(0)) == 1
     (watch.opened.home.tenants / "cafe.toml").unlink()
     assert watch.at(1) == {}
@@ -197,7 +216,7 @@ def test_others_alerts_are_left_alone(watch: Watch) -> None:
 
 def test_messages_are_bounded_and_hold_no_secret(watch: Watch) -> None:
     """However many products and however long their reasons, a message is short; a password in it is not shown."""
-    find(watch.opened.home, drift={f"p{number:03}": "https://ana:secret@host/ " + "x" * 5000 for number in range(99)})
+    found(watch.opened, drift={f"p{number:03}": "https://ana:secret@host/ " + "x" * 5000 for number in range(99)})
     (alert,) = watch.at(0).values()
     assert alert.message.startswith("99 products: p000, p001, p002, p003, p004 and 94 more; p000: ")
     assert len(alert.message) == LONGEST

@@ -8,11 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from contracts import Freshness, HealthStatus, Priority
+from contracts import Cause, Freshness, HealthStatus, Priority
 from pipeline.errors import MetadataError, PipelineError, RegistryError
 from pipeline.home import Home
 from pipeline.installation import Installation
-from pipeline.monitoring.found import features_built_at, read_findings, read_freshness, read_serving_health
+from pipeline.monitoring.causes import findings
+from pipeline.monitoring.found import features_built_at, read_freshness, read_serving_health
 from pipeline.monitoring.metrics.catalogue import ALL_SECONDS, MEASURES, Distribution, Figures, Kind, Labels
 from pipeline.registry.breakers import CLOSED, HALF_OPEN, OPEN
 from pipeline.registry.measures import CHECKSUM_KINDS, CHECKSUMS, JOB_SECONDS, JOBS, PREDICTIONS, SUM, Key
@@ -167,11 +168,12 @@ def _serving(home: Home, figures: Figures) -> None:
 
 
 def _findings(home: Home, tenant: str, figures: Figures) -> None:
-    found = read_findings(home, tenant)
+    found = findings(home, tenant)
     if found is None:
         return
-    figures["pipeline_drifting_products"][tenant,] = len(found.drift)
-    figures["pipeline_inaccurate_products"][tenant,] = len(found.accuracy)
+    causes = Counter(one.cause for one in found.found)
+    figures["pipeline_drifting_products"][tenant,] = causes[Cause.DRIFT]
+    figures["pipeline_inaccurate_products"][tenant,] = causes[Cause.LIVE_ACCURACY]
     for name, measured in (("pipeline_live_coverage", found.coverage), ("pipeline_live_wape", found.wape)):
         if measured is not None:
             figures[name][tenant,] = measured.value

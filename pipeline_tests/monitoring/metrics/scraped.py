@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts import Metrics, Priority, Severity
+from contracts import Cause, Finding, Findings, Measured, Metrics, Priority, Severity
 from pipeline.home import Home
 from pipeline.installation import Installation
+from pipeline.monitoring.causes import findings_path
 from pipeline.monitoring.metrics.collector import as_text
 from pipeline.monitoring.metrics.read import Waiting, read_figures
 from pipeline.registry.alerts import Subject, Trouble
 from pipeline.settings import Settings
 from pipeline.tables import write_table
-from pipeline_tests.registry.builders import register, start
+from pipeline_tests.registry.builders import VERSION, manifest, register, start
 
+NOTHING: Mapping[str, str] = {}
 Scraped = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -66,11 +68,29 @@ def deployment(name: str, status: str) -> dict[str, Any]:
     return {"deployment_id": name, "status": status, "detail": f"{name} is so", **dict.fromkeys(fields, "x"), **told}
 
 
-def find(home: Home, tenant: str = "bakery", **findings: Any) -> None:
-    """Write what was found of a tenant."""
-    path = home.tenant(tenant) / "findings.json"
+def find(
+    home: Home,
+    tenant: str = "bakery",
+    accuracy: Mapping[str, str] = NOTHING,
+    drift: Mapping[str, str] = NOTHING,
+    **over_all: Measured,
+) -> None:
+    """Write what was found of a tenant: products with their reasons, and figures over all of them."""
+    found = tuple(
+        Finding(product_id=product, version=VERSION, cause=cause, reason=reason)
+        for cause, reasons in ((Cause.LIVE_ACCURACY, accuracy), (Cause.DRIFT, drift))
+        for product, reason in reasons.items()
+    )
+    told = Findings(tenant_id=tenant, origin=dt.date(2026, 3, 1), found=found, **over_all)
+    path = findings_path(home, tenant)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(findings))
+    path.write_text(told.model_dump_json())
+
+
+def trained(opened: Installation, tenant: str, *products: str) -> None:
+    """Register models of products, which `find` is about."""
+    for product in products:
+        opened.registry.register(manifest(start(opened.registry, tenant), tenant, product))
 
 
 def served(home: Home, *deployments: dict[str, Any]) -> None:
@@ -117,6 +137,6 @@ def fill(opened: Installation) -> None:
         ("bakery", "bun", "model", "FRESH"),
     )
     served(home, deployment("a", "healthy"), deployment("b", "unhealthy"))
-    find(home, accuracy={"rye": "worse"}, drift={"rye": "more", "bun": "less"},
-         coverage={"value": 0.7, "days": 28}, wape={"value": 0.25, "days": 28})  # fmt: skip
+    over_all = {"coverage": Measured(value=0.7, days=280), "wape": Measured(value=0.25, days=280)}
+    find(home, accuracy={"rye": "worse"}, drift={"roll": "more", "bun": "less"}, **over_all)
     built(home, "bakery", 2)

@@ -158,7 +158,8 @@ def test_files_that_cannot_be_read_are_counted(tmp_path: Path, caplog: pytest.Lo
     """Each is named in the log; those of other tenants are told."""
     opened = made(tmp_path, "bakery", "cafe")
     find(opened.home, "cafe", drift={"bun": "more"})
-    find(opened.home, "bakery", drift="many", coverage={"value": 0.9, "days": 5})
+    opened.home.tenant("bakery").mkdir(parents=True)
+    (opened.home.tenant("bakery") / "findings.json").write_text('{"tenant_id": "bakery", "found": "many"}')
     opened.home.monitoring.mkdir()
     (opened.home.monitoring / "freshness.parquet").write_bytes(b"no table")
     (opened.home.monitoring / "serving_health.json").write_text('{"evaluated_at": "2026-03-01T10:00:00Z", "deploy')

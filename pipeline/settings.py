@@ -248,7 +248,7 @@ class Settings(BaseSettings):
         8, gt=0, description="Seconds that a scrape waits for figures; the registry counts as away then."
     )
     alert_breaker_minutes: float = Field(5, ge=0, description="Minutes that a breaker is open before it is an alert.")
-    alert_queue_depth: int = Field(20, ge=1, description="Runs that may wait in the queue.")
+    alert_queue_depth: int = Field(20, ge=0, description="Runs that may wait in the queue.")
     alert_queue_minutes: float = Field(10, ge=0, description="Minutes that more may wait before it is an alert.")
     alert_checksum_hours: float = Field(
         25, gt=0, description="Hours that a broken file or manifest is an alert after it was last met."

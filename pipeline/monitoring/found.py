@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from contracts import DatasetMetadata, DeploymentHealthState, Freshness
 from pipeline.errors import MetadataError
 from pipeline.home import Home
 
-COLUMNS = ["tenant_id", "product_id", "clock", "status", "reason"]
+COLUMNS = ("tenant_id", "product_id", "clock", "status", "reason")
 Form = TypeVar("Form", bound=BaseModel)
 
 
@@ -30,19 +31,19 @@ class ServingHealth(_Found):
     deployments: tuple[DeploymentHealthState, ...]
 
 
-def read_freshness(home: Home) -> pd.DataFrame | None:
-    """Return a row a tenant, product and clock: whether it is stale, and why.
+def read_freshness(home: Home, columns: Sequence[str] = COLUMNS) -> pd.DataFrame | None:
+    """Return a row a tenant, product and clock: whether it is stale, and why; of these columns those that are wanted.
 
     Raises:
         MetadataError: the file cannot be read, or lacks a column.
     """
     path = home.monitoring / "freshness.parquet"
     try:
-        return pd.read_parquet(path, columns=COLUMNS)
+        return pd.read_parquet(path, columns=list(columns))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError) as error:
-        raise MetadataError(f"{path} cannot be read as a table with {', '.join(COLUMNS)}: {error}") from error
+        raise MetadataError(f"{path} cannot be read as a table with {', '.join(columns)}: {error}") from error
 
 
 def stale(frame: pd.DataFrame) -> pd.DataFrame:

@@ -81,7 +81,7 @@ def test_predictions_that_fail_are_reported(copied: Terminal, tmp_path: Path) ->
     asked = ("--tenant", TWIN, "--product", PRODUCT, "--count", "2", "--folder", tmp_path / "windows")
     answer = copied("monitor", "simulate-prediction", *asked)
     assert answer.status == 3
-    assert "2 of 2 failed; the first: DataError" in answer.err
+    assert "2 of 2 failed; the first: SourceNotFoundError" in answer.err
     ((_, window),) = windows(tmp_path / "windows")
     assert (window.request_count, window.success_count, window.failure_count) == (2, 0, 2)
 

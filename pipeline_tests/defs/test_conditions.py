@@ -11,7 +11,7 @@ from contracts import Priority
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.waiting import waiting
 from pipeline.monitoring.conditions import Memory
-from pipeline.queue import priority_tags
+from pipeline_tests.commands.test_jobs_command import queued
 from pipeline_tests.defs.world import TWIN, Finished, World, definitions
 from pipeline_tests.monitoring.metrics.scraped import find, parsed, trained, value
 
@@ -25,16 +25,6 @@ def look(world: World, cursor: str | None = None, **settings: str) -> tuple[str,
         found = sensor(context)
     assert isinstance(found, dg.SkipReason)
     return found.skip_message or "", context.cursor or ""
-
-
-def queued(world: World, priority: Priority) -> None:
-    """Put a run into the queue, where it stays: no daemon is there."""
-    with world.instance() as instance:
-        run = instance.create_run_for_job(
-            definitions().resolve_job_def("care_for_storage"), tags=priority_tags(priority)
-        )
-        enqueued = dg.DagsterEvent(dg.DagsterEventType.RUN_ENQUEUED.value, run.job_name, message="waits")
-        instance.report_dagster_event(enqueued, run.run_id)
 
 
 @pytest.fixture
@@ -62,39 +52,32 @@ def test_it_raises_what_holds_and_says_so(world: World) -> None:
     assert look(world)[0] == "an alert has ended: demand_drift: products; 0 conditions hold"
 
 
-def test_the_queue_is_followed_from_look_to_look(world: World) -> None:
-    """Since when it is long is in the cursor; long enough, it is an alert."""
-    queued(world, Priority.LOW)
-    queued(world, Priority.HIGH)
-    told, cursor = look(world, ALERT_QUEUE_DEPTH="1", ALERT_QUEUE_MINUTES="5")
+def test_the_queue_is_read_and_followed(world: World) -> None:
+    """A run that waits has its priority and moment; since when too many wait is in the cursor, and becomes an alert."""
+    begun = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)
+    queued(world, TWIN, Priority.HIGH)
+    with world.instance() as instance:
+        (one,) = waiting(instance)
+    assert one.priority is Priority.HIGH
+    assert begun <= one.since <= dt.datetime.now(dt.UTC)
+    told, cursor = look(world, ALERT_QUEUE_DEPTH="0", ALERT_QUEUE_MINUTES="5")
     assert told == "nothing has changed; 0 conditions hold"
+    found = parsed(world.home.metrics_file.read_text())
+    assert value(found, "pipeline_queue_depth", priority="high") == 1
     since = Memory.read(cursor).queue_long_since
     assert since is not None
     earlier = Memory(queue_long_since=since - dt.timedelta(minutes=6)).model_dump_json()
-    assert "queue_long" in look(world, earlier, ALERT_QUEUE_DEPTH="1", ALERT_QUEUE_MINUTES="5")[0]
-
-
-def test_the_queue_is_read_as_it_is(world: World) -> None:
-    """Each run that waits, with its priority and since when; those that have ended are none."""
-    begun = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=1)
-    queued(world, Priority.LOW)
-    queued(world, Priority.URGENT)
-    with world.instance() as instance:
-        found = waiting(instance)
-    assert sorted(one.priority for one in found) == [Priority.LOW, Priority.URGENT]
-    assert all(begun <= one.since <= dt.datetime.now(dt.UTC) for one in found)
+    assert "queue_long" in look(world, earlier, ALERT_QUEUE_DEPTH="0", ALERT_QUEUE_MINUTES="5")[0]
 
 
 def test_each_look_leaves_the_metrics(world: World) -> None:
-    """The file has the alert that the look raised and the runs that wait; where it cannot be written that is said."""
+    """The file has the alert that the look raised; where it cannot be written that is said."""
     with world.entered() as installation:
         trained(installation, TWIN, "rye")
     find(world.home, TWIN, drift={"rye": "sells more"})
-    queued(world, Priority.LOW)
     look(world)
     found = parsed(world.home.metrics_file.read_text())
     assert value(found, "pipeline_open_alerts", kind="demand_drift", severity="low") == 1
-    assert value(found, "pipeline_queue_depth", priority="low") == 1
     world.home.metrics_file.unlink()
     world.home.metrics_file.mkdir()
     assert "pipeline.prom" in look(world)[0]

@@ -142,7 +142,7 @@ def found_figures(home: Home, tenants: Sequence[str], now: dt.datetime) -> Figur
 
 
 def _freshness(home: Home, figures: Figures) -> None:
-    frame = read_freshness(home)
+    frame = read_freshness(home, ("tenant_id", "clock", "status"))
     if frame is not None:
         is_stale = frame["status"] == Freshness.STALE.value
         found = is_stale.groupby([frame["tenant_id"], frame["clock"]]).sum().reset_index(name="products")

@@ -21,10 +21,7 @@ MOST_FAULTS = 100
 """Faulty lines of one file that are named."""
 TORN = "torn: it has no end, and is no whole JSON"
 FEW = 8
-"""Texts up to which a line is looked through for one after the other."""
-_LONGEST_TEXT = 200
-_QUOTED = re.compile(rb'"([^"\\]{1,%d})(?=")' % _LONGEST_TEXT)
-"""Every text of a line that is at most so long and holds no escape, and what stands between such."""
+"""Texts up to which looking through a line for each costs less than parsing it."""
 _DAY = re.compile(r"lineage-(\d{4}-\d{2}-\d{2})\.ndjson")
 _BLOCK = 2**20
 _BOM = b"\xef\xbb\xbf"
@@ -191,13 +188,11 @@ def _text(value: Any) -> str:
 
 
 def _holding(texts: Collection[str] | None) -> Callable[[bytes], bool]:
-    """What tells whether a line may hold one of the texts, in less time than it takes to parse it; None: any may."""
-    needles = {needle for text in texts or () for needle in _written(text)}
-    if texts is None or any(b"\\" in needle or len(needle) > _LONGEST_TEXT for needle in needles):
+    """What tells whether a line may hold one of the texts, in less time than it takes to parse it."""
+    if texts is None or len(texts) > FEW:
         return lambda line: True
-    if len(needles) <= FEW:
-        return lambda line: any(needle in line for needle in needles)
-    return lambda line: not needles.isdisjoint(_QUOTED.findall(line))
+    needles = {needle for text in texts for needle in _written(text)}
+    return lambda line: any(needle in line for needle in needles)
 
 
 def _written(text: str) -> set[bytes]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, KeysView
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -54,7 +55,7 @@ def came_from(step: Step, product: str | None = None) -> list[Ref]:
 
 def uses(step: Step, ref: Ref) -> bool:
     """Say whether a step used a version."""
-    return _used(step, {ref}, {ref.version})
+    return _used(step, _Refs([ref]))
 
 
 def is_decision(step: Step) -> bool:
@@ -79,40 +80,42 @@ def back(folder: Path, start: Collection[Ref], product: str | None = None) -> Tr
         product: of forecasts follow this product's model alone; None: those of all.
     """
     reader, trail, bare = Reader(), Trail(tuple(start)), dict[Ref, Step]()
-    wanted, latest_first = set(start), day_files(folder)[::-1]
+    wanted, latest_first = _Refs(start), day_files(folder)[::-1]
     found_any = True
-    while wanted and found_any:
+    while wanted.refs and found_any:
         found_any = False
         for path in latest_first:
             known: dict[int, Step | None] = {}
-            while wanted and (found := _makers(reader, path, wanted, known, bare)):
+            while wanted.refs and (found := _makers(reader, path, wanted, known, bare)):
                 found_any = True
                 trail.made |= found
-                further = {ref for step in found.values() if files_of(step) is None for ref in came_from(step, product)}
-                wanted = (wanted | further) - trail.made.keys()
-    trail.made |= {ref: bare[ref] for ref in wanted if ref in bare}
-    trail.missing, trail.faults = wanted - bare.keys(), reader.faults
+                further = (ref for step in found.values() if files_of(step) is None for ref in came_from(step, product))
+                wanted.remove(found)
+                wanted.add(ref for ref in further if ref not in trail.made)
+    trail.made |= {ref: bare[ref] for ref in wanted.refs if ref in bare}
+    trail.missing, trail.faults = wanted.refs - bare.keys(), reader.faults
     return trail
 
 
 def forward(folder: Path, start: Collection[Ref]) -> Trail:
     """Walk from versions forward to all that was made from them, and to the decisions about them."""
     reader, trail = Reader(), Trail(tuple(start))
-    reached, seen, taken = list(start), set(start), set[tuple[Path, int]]()
+    reached, everything, taken = list(start), _Refs(start), set[tuple[Path, int]]()
     # How many of the reached versions a file was looked through for; what is reached later, it is again.
     done = dict.fromkeys(day_files(folder, min((first_day(ref.version) for ref in start), default=dt.date.min)), 0)
     while behind := [path for path, looked_for in done.items() if looked_for < len(reached)]:
         for path in behind:
             known: dict[int, Step | None] = {}
-            while done[path] < len(reached):
-                fresh, done[path] = set(reached[done[path] :]), len(reached)
+            while (looked_for := done[path]) < len(reached):
+                fresh, done[path] = _Refs(reached[looked_for:]) if looked_for else everything, len(reached)
                 for number, step in _users(reader, path, fresh, known):
                     if (path, number) not in taken:
                         taken.add((path, number))
                         trail.steps.append(step)
                     trail.made |= dict.fromkeys(step.outputs.values(), step)
-                    reached += [ref for ref in dict.fromkeys(step.outputs.values()) if ref not in seen]
-                    seen |= set(step.outputs.values())
+                    further = [ref for ref in dict.fromkeys(step.outputs.values()) if ref not in everything.refs]
+                    reached += further
+                    everything.add(further)
     trail.faults = reader.faults
     return trail
 
@@ -157,34 +160,61 @@ def first_day(version: str) -> dt.date:
         return dt.date.min
 
 
+class _Refs:
+    """Versions of which it is known at any time which texts they are."""
+
+    def __init__(self, refs: Iterable[Ref]) -> None:
+        self.refs: set[Ref] = set()
+        self._count: Counter[str] = Counter()
+        self.add(refs)
+
+    @property
+    def versions(self) -> KeysView[str]:
+        """The versions without their names."""
+        return self._count.keys()
+
+    def add(self, refs: Iterable[Ref]) -> None:
+        for ref in refs:
+            if ref not in self.refs:
+                self.refs.add(ref)
+                self._count[ref.version] += 1
+
+    def remove(self, refs: Iterable[Ref]) -> None:
+        for ref in refs:
+            self.refs.discard(ref)
+            self._count[ref.version] -= 1
+            if not self._count[ref.version]:
+                del self._count[ref.version]
+
+
 def _makers(
-    reader: Reader, path: Path, wanted: set[Ref], known: dict[int, Step | None], bare: dict[Ref, Step]
+    reader: Reader, path: Path, wanted: _Refs, known: dict[int, Step | None], bare: dict[Ref, Step]
 ) -> dict[Ref, Step]:
     """Return, of the wanted versions, the steps of a file that made them.
 
     One that names nothing that it was made from goes to `bare`: another may know more of the same version.
     """
     found: dict[Ref, Step] = {}
-    for _, step in reader.steps(path, _needles(path, {ref.version for ref in wanted}), known):
+    for _, step in reader.steps(path, _needles(path, wanted.versions), known):
         if not is_decision(step):
-            made = {ref: step for ref in step.outputs.values() if ref in wanted}
-            (found if came_from(step) or files_of(step) is not None else bare).update(made)
+            made = {ref: step for ref in step.outputs.values() if ref in wanted.refs}
+            if made:
+                (found if came_from(step) or files_of(step) is not None else bare).update(made)
     return found
 
 
-def _users(reader: Reader, path: Path, refs: set[Ref], known: dict[int, Step | None]) -> list[tuple[int, Step]]:
+def _users(reader: Reader, path: Path, refs: _Refs, known: dict[int, Step | None]) -> list[tuple[int, Step]]:
     """Return the steps of a file that used one of the versions, with their lines."""
-    versions = {ref.version for ref in refs}
-    found = reader.steps(path, _needles(path, versions), known)
-    return [(number, step) for number, step in found if _used(step, refs, versions)]
+    found = reader.steps(path, _needles(path, refs.versions), known)
+    return [(number, step) for number, step in found if _used(step, refs)]
 
 
-def _used(step: Step, refs: set[Ref], versions: set[str]) -> bool:
+def _used(step: Step, refs: _Refs) -> bool:
     """Whether a step used one of the versions; what a forecast's models are called is found out only if need be."""
-    if not refs.isdisjoint(step.inputs.values()):
+    if not refs.refs.isdisjoint(step.inputs.values()):
         return True
     by_product = _models_of(step)
-    return not versions.isdisjoint(by_product.values()) and not refs.isdisjoint(came_from(step))
+    return not refs.versions.isdisjoint(by_product.values()) and not refs.refs.isdisjoint(came_from(step))
 
 
 def _models_of(step: Step) -> dict[str, str]:

@@ -161,7 +161,9 @@ def test_lineage_that_cannot_be_written_fails_no_run(copy: World) -> None:
 def test_a_blocked_forecast_is_noted_and_leads_back(copy: World) -> None:
     """When new sales are blocked the forecast that is marked as stale has a version of its own, made from the last."""
     before = version(copy, TWIN, "forecasts")
-    (copy.root / "exports" / "twin.csv").write_text("nothing,here\n1,2\n")
+    blocked = copy.root / "blocked.csv"
+    blocked.write_text("nothing,here\n1,2\n")
+    copy.add(TWIN, blocked, country="FR")
     assert not copy.run(TWIN, "daily_forecast").success
     after = version(copy, TWIN, "forecasts")
     assert after != before

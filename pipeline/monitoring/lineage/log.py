@@ -12,6 +12,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic_core import from_json
+
 from contracts import LineageEvent
 from pipeline.appending import append_lines
 
@@ -35,8 +37,7 @@ class Ref(NamedTuple):
     version: str
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One event as it was read: its form is that of LineageEvent, its values were not all looked at."""
 
     event_type: str
@@ -134,8 +135,8 @@ class Reader:
     def step(self, path: Path, number: int, line: bytes) -> Step | None:
         """Return the event of a line; None where it is none, which is noted."""
         try:
-            return step_of(json.loads(line.removeprefix(_BOM).decode()))
-        except (ValueError, RecursionError) as error:
+            return step_of(from_json(line.removeprefix(_BOM), allow_inf_nan=False))
+        except ValueError as error:
             whole = line.endswith(b"\n")
             self.note(path, number, f"no event: {_told(error)}" if whole else TORN)
             return None
@@ -171,8 +172,9 @@ def step_of(event: Any) -> Step:
         ValueError: it has not the form of a LineageEvent.
     """
     try:
-        kind, moment = _text(event["event_type"]), _text(event["event_time"])
-        return Step(kind, moment, _refs(event["inputs"]), _refs(event["outputs"]), dict(event["metadata"].items()))
+        kind, moment, metadata = _text(event["event_type"]), _text(event["event_time"]), event["metadata"]
+        metadata.items()  # It has to be an object.
+        return Step(kind, moment, _refs(event["inputs"]), _refs(event["outputs"]), metadata)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"it has not the form of a LineageEvent: {type(error).__name__} {error}") from error
 
@@ -200,8 +202,8 @@ def _written(text: str) -> set[bytes]:
     return {json.dumps(text, ensure_ascii=ascii_)[1:-1].encode("utf-8", "replace") for ascii_ in (True, False)}
 
 
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:200] if not isinstance(error, json.JSONDecodeError) else str(error)
+def _told(error: ValueError) -> str:
+    return str(error)[:200]
 
 
 def _to_its_end(file: BufferedReader, line: bytes) -> None:

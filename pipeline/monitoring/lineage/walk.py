@@ -46,6 +46,8 @@ class Trail:
 
 def came_from(step: Step, product: str | None = None) -> list[Ref]:
     """Return what a step was made from: its inputs, and the models of a forecast, or that of one product."""
+    if step.event_type != EventType.FORECAST:
+        return list(step.inputs.values())
     models = _models_of(step)
     if product is not None:
         models = {product: models[product]} if product in models else {}

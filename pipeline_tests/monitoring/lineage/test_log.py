@@ -98,16 +98,16 @@ def test_a_torn_last_line_is_tolerated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        (b"no json at all", "Expecting value"),
+        (b"no json at all", "expected ident at line 1 column 2"),
         (b'{"event_type": "x"}', "form of a LineageEvent"),
         (b'{"event_type":"x","event_time":"t","inputs":[],"outputs":{},"metadata":{}}', "form of a LineageEvent"),
         (b'{"event_type":1,"event_time":"t","inputs":{},"outputs":{},"metadata":{}}', "1 is no text"),
-        (b'{"event_type":"x","event_time":"t","inputs":{"model":{"name":"n","version":3}}}', "3 is no text"),
-        ('{"event_type": "Brötchen"}'.encode("latin-1"), "UnicodeDecodeError"),
+        (b'{"event_type":"x","event_time":"t","metadata":{},"inputs":{"model":{"name":"n","version":3}}}', "3 is"),
+        ('{"event_type": "Brötchen"}'.encode("latin-1"), "invalid unicode"),
         ('{"event_type": "x"}'.encode("utf-16"), "no event"),
-        (b"[" * 200_000, "RecursionError"),
-        (b'{"metadata": ' + b"9" * 6000 + b"}", "ValueError"),
-        (b"\x00" * 100, "Expecting value"),
+        (b"[" * 200_000, "recursion limit"),
+        (b'{"metadata": ' + b"9" * 6000 + b"}", "no event: "),
+        (b"\x00" * 100, "expected value"),
     ],
     ids=lambda value: repr(value)[:30],
 )  # fmt: skip

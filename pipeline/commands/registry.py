@@ -56,13 +56,14 @@ def sweep(
         "files in quarantine": proposal.count(Kind.QUARANTINED),
         "remains of writes": proposal.count(Kind.REMAINS),
         "access logs": len(proposal.access),
+        "lineage logs": len(proposal.lineage),
         "events": proposal.events,
         "bytes": proposal.freed,
     }
     if yes:
         swept = carry_out(proposal, *parts, user())
         counts = (swept.models, swept.jobs, swept.fits, swept.logs, swept.objects, swept.quarantined, swept.remains)
-        deleted = dict(zip(found, (*counts, swept.access, swept.events, swept.freed), strict=True))
+        deleted = dict(zip(found, (*counts, swept.access, swept.lineage, swept.events, swept.freed), strict=True))
         rows = [{"": name, "deleted": count} for name, count in deleted.items()]
     else:
         rows = [{"": name, "to be deleted": count} for name, count in found.items()]

@@ -6,7 +6,7 @@ makes an object young again. Another registry may use the same store, or have us
 known here: so a store that is not the installation's own folder is swept only where MODEL_STORAGE_OWN says so; each
 registry that trains leaves its mark, and only what was stored after the one and only mark is swept. The same holds for
 what a killed writer left, which goes after the same two days, and for files in quarantine, which have their own time,
-as has the log of accesses.
+as have the log of accesses and that of the lineage.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ class Proposal:
     """What would be deleted.
 
     `objects` are files in the store of any kind, and `before` the moment by which each kind must have been stored last;
-    `access` are months of the log of accesses. `freed` are the bytes on disk of `objects`; `stored` those of all that
-    lies there, `shared` those that sharing equal objects saves, before compression.
+    `access` are months of the log of accesses, `lineage` days of the lineage log. `freed` are the bytes on disk of
+    `objects`; `stored` those of all that lies there, `shared` those that sharing equal objects saves, before
+    compression.
     """
 
     at: datetime
@@ -47,6 +48,7 @@ class Proposal:
     fits: tuple[int, ...]
     objects: tuple[StoredObject, ...]
     access: tuple[Path, ...]
+    lineage: tuple[Path, ...]
     events: int
     events_before: datetime
     before: Mapping[Kind, datetime]
@@ -61,7 +63,8 @@ class Proposal:
     @property
     def empty(self) -> bool:
         """Whether nothing would be deleted."""
-        return not (self.models or self.jobs or self.logs or self.fits or self.objects or self.access or self.events)
+        rows = self.models or self.jobs or self.logs or self.fits or self.events
+        return not (rows or self.objects or self.access or self.lineage)
 
     def count(self, kind: Kind) -> int:
         """How many files of a kind would be deleted."""
@@ -70,9 +73,10 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Swept:
-    """What was deleted: rows by kind, files in the store by kind and their bytes on disk, months of the access log.
+    """What was deleted: rows by kind, files in the store by kind and their bytes on disk, months and days of logs.
 
-    `events` were sent, or were messages that were handled.
+    `access` are months of the log of accesses, `lineage` days of the lineage log. `events` were sent, or were messages
+    that were handled.
     """
 
     models: int
@@ -83,6 +87,7 @@ class Swept:
     quarantined: int
     remains: int
     access: int
+    lineage: int
     events: int
     freed: int
 
@@ -96,6 +101,7 @@ class Announced:
     fits: frozenset[int] = frozenset()
     objects: frozenset[str] = frozenset()
     access: frozenset[str] = frozenset()
+    lineage: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, proposal: Proposal) -> Announced:
@@ -106,6 +112,7 @@ class Announced:
             frozenset(proposal.fits),
             frozenset(one.key for one in proposal.objects),
             frozenset(one.name for one in proposal.access),
+            frozenset(one.name for one in proposal.lineage),
         )
 
     @classmethod
@@ -138,6 +145,7 @@ class Announced:
             fits=tuple(one for one in proposal.fits if (one in self.fits) is announced),
             objects=tuple(one for one in proposal.objects if (one.key in self.objects) is announced),
             access=tuple(one for one in proposal.access if (one.name in self.access) is announced),
+            lineage=tuple(one for one in proposal.lineage if (one.name in self.lineage) is announced),
         )
 
 
@@ -185,6 +193,7 @@ def propose(
         fits=fits,
         objects=tuple(one for one in contents if needless(one)),
         access=old_months(Home(settings.home).access, at - timedelta(days=settings.access_log_days)),
+        lineage=_old_days(Home(settings.home).lineage, at - timedelta(days=settings.lineage_kept_days)),
         events=registry.old_events(events_before),
         events_before=events_before,
         before=before,
@@ -200,7 +209,7 @@ def carry_out(proposal: Proposal, registry: Registry, store: ArtefactStore, acto
 
     Raises:
         RegistryError: the registry or the store cannot be read or written.
-        StorageError: a log of accesses cannot be removed.
+        StorageError: a log of accesses, or of the lineage, cannot be removed.
     """
     models = registry.delete_models(proposal.models, proposal.rules, actor)
     fits = registry.delete_fits(proposal.fits)
@@ -210,7 +219,7 @@ def carry_out(proposal: Proposal, registry: Registry, store: ArtefactStore, acto
     used, _ = registry.references()
     free = [one for one in proposal.objects if one.kind is not Kind.OBJECT or one.sha256 not in used]
     gone = [one for one in free if store.discard(one, proposal.before[one.kind])]
-    for path in proposal.access:
+    for path in (*proposal.access, *proposal.lineage):
         _remove(path)
     kinds = Counter(one.kind for one in gone)
     return Swept(
@@ -222,6 +231,7 @@ def carry_out(proposal: Proposal, registry: Registry, store: ArtefactStore, acto
         quarantined=kinds[Kind.QUARANTINED],
         remains=kinds[Kind.REMAINS],
         access=len(proposal.access),
+        lineage=len(proposal.lineage),
         events=events,
         freed=sum(one.bytes for one in gone),
     )
@@ -234,8 +244,14 @@ def _begun(registry: Registry, store: ArtefactStore, settings: Settings) -> date
     return marks.get(registry.identity) if own and len(marks) == 1 else None
 
 
+def _old_days(folder: Path, before: datetime) -> tuple[Path, ...]:
+    """The days of the lineage log, the oldest first, that lie before a moment's."""
+    kept_from = f"lineage-{before:%Y-%m-%d}.ndjson"
+    return tuple(path for path in sorted(folder.glob("lineage-????-??-??.ndjson")) if path.name < kept_from)
+
+
 def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(f"the log of accesses {path} cannot be removed: {error.strerror or error}") from error
+        raise StorageError(f"the log {path} cannot be removed: {error.strerror or error}") from error

@@ -149,6 +149,27 @@ def test_old_logs_of_accesses_go(registry: Registry, tmp_path: Path) -> None:
     assert old_months(tmp_path / "nowhere", at) == ()
 
 
+def test_old_days_of_the_lineage_go(registry: Registry, tmp_path: Path) -> None:
+    """A day of the lineage goes LINEAGE_KEPT_DAYS after it, once announced; what has another name stays."""
+    folder = tmp_path / "home" / "lineage"
+    folder.mkdir(parents=True)
+    names = [
+        "lineage-2026-11-01.ndjson",
+        "lineage-2026-11-02.ndjson",
+        "lineage-2026-11-03.ndjson",
+        "openlineage-url.json",
+    ]
+    for name in names:
+        (folder / name).write_text("{}\n")
+    at, store = dt.datetime(2026, 12, 3, 4, tzinfo=dt.UTC), ArtefactStore(tmp_path / "models")
+    proposal = proposed(registry, store, at, pipeline_home=tmp_path / "home", lineage_kept_days=30)
+    assert [one.name for one in proposal.lineage] == names[:2]
+    assert not proposal.empty
+    assert Announced().among(proposal).lineage == ()
+    assert carry_out(Announced.of(proposal).among(proposal), registry, store, "tests").lineage == 2
+    assert sorted(path.name for path in folder.iterdir()) == names[2:]
+
+
 def test_the_rest_is_announced(registry: Registry, root: str, tmp_path: Path) -> None:
     """What was announced and what is to be announced now are the two halves of one look at the store."""
     store, _ = spoilt(root, registry)

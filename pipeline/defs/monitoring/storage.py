@@ -49,11 +49,13 @@ def storage_care(context: dg.AssetExecutionContext, installation: InstallationRe
             "deleted_quarantined": swept.quarantined,
             "deleted_remains": swept.remains,
             "deleted_access_logs": swept.access,
+            "deleted_lineage_logs": swept.lineage,
             "deleted_events": swept.events,
             "freed_bytes": swept.freed,
             "announced_models": len(left.models),
             "announced_objects": len(left.objects),
             "announced_access_logs": len(left.access),
+            "announced_lineage_logs": len(left.lineage),
             "to_be_freed_bytes": left.freed,
             "stored_bytes": left.stored - swept.freed,
             "bytes_saved_by_sharing": left.shared,
@@ -97,6 +99,7 @@ def announced(proposal: Proposal) -> pd.DataFrame:
     lines += [("fit", str(fit), "shared fit or search, made long ago") for fit in proposal.fits]
     lines += [(one.kind, one.key, f"{one.bytes} bytes {WHY[one.kind]}") for one in proposal.objects]
     lines += [("access log", path.name, "older than ACCESS_LOG_DAYS") for path in proposal.access]
+    lines += [("lineage log", path.name, "older than LINEAGE_KEPT_DAYS") for path in proposal.lineage]
     return pd.DataFrame(lines, columns=["kind", "what", "why"])
 
 

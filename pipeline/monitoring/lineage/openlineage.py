@@ -29,7 +29,11 @@ def run_event(event: LineageEvent, namespace: str) -> RunEvent:
 
     rows = event.metadata.get("row_count")
     statistics = (
-        {"outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(rowCount=rows)}
+        {
+            "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet(
+                rowCount=rows, producer=PRODUCER
+            )
+        }
         if isinstance(rows, int)
         else {}
     )

@@ -69,9 +69,9 @@ def send_waiting(home: Home, settings: Settings) -> Sent | None:
 
 
 def _send(home: Home, settings: Settings, kind: str, place: str) -> Sent:
-    home.lineage.mkdir(parents=True, exist_ok=True)
     position = _Position(home.lineage / f"openlineage-{kind}.json", place)
     try:
+        home.lineage.mkdir(parents=True, exist_ok=True)
         transport = _transport(settings, kind, place)
         with FileLock(home.lineage / f".openlineage-{kind}.lock", timeout=0):
             position.read()

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, KeysView
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
-from pipeline.keys import partition_key, split_key
+from pipeline.keys import partition_key
 from pipeline.monitoring.lineage.log import FaultyLine, Reader, Ref, Step, day_files, day_of
 from pipeline.monitoring.lineage.steps import EventType
 
-FEW = 8
-"""Texts up to which looking through a line for each costs less than parsing it."""
 _MODEL_VERSION = re.compile(r"(\d{4})(\d{2})(\d{2})_\d{6}")
-Models = dict[str, set[tuple[str, str]]]
-"""Products with the versions of their models, by tenant."""
+_name = lru_cache(maxsize=65_536)(partition_key)
 _DECISIONS = {EventType.PROMOTED, EventType.ROLLED_BACK, EventType.WITHDRAWN}
 
 
@@ -48,20 +46,18 @@ class Trail:
 
 def came_from(step: Step, product: str | None = None) -> list[Ref]:
     """Return what a step was made from: its inputs, and the models of a forecast, or that of one product."""
-    models = step.metadata.get("models")
-    if step.event_type != EventType.FORECAST or not isinstance(models, dict):
-        return [*step.inputs.values()]
-    tenant_id = _tenant_of(step)
-    wanted = models.items() if product is None else [(product, models.get(product))]
-    return [
-        *(Ref(partition_key(tenant_id, name), version) for name, version in wanted if isinstance(version, str)),
-        *step.inputs.values(),
-    ]
+    if step.event_type != EventType.FORECAST:
+        return list(step.inputs.values())
+    models = _models_of(step)
+    if product is not None:
+        models = {product: models[product]} if product in models else {}
+    tenant_id = _tenant_of(step) if models else ""
+    return [*(Ref(_name(tenant_id, name), version) for name, version in models.items()), *step.inputs.values()]
 
 
 def uses(step: Step, ref: Ref) -> bool:
     """Say whether a step used a version."""
-    return ref in step.inputs.values() or _forecast_by(step, _models([ref]))
+    return _used(step, _Refs([ref]))
 
 
 def is_decision(step: Step) -> bool:
@@ -86,37 +82,42 @@ def back(folder: Path, start: Collection[Ref], product: str | None = None) -> Tr
         product: of forecasts follow this product's model alone; None: those of all.
     """
     reader, trail, bare = Reader(), Trail(tuple(start)), dict[Ref, Step]()
-    wanted, latest_first = set(start), day_files(folder)[::-1]
+    wanted, latest_first = _Refs(start), day_files(folder)[::-1]
     found_any = True
-    while wanted and found_any:
+    while wanted.refs and found_any:
         found_any = False
         for path in latest_first:
             known: dict[int, Step | None] = {}
-            while wanted and (found := _makers(reader, path, wanted, known, bare)):
+            while wanted.refs and (found := _makers(reader, path, wanted, known, bare)):
                 found_any = True
                 trail.made |= found
-                further = {ref for step in found.values() if files_of(step) is None for ref in came_from(step, product)}
-                wanted = (wanted | further) - trail.made.keys()
-    trail.made |= {ref: bare[ref] for ref in wanted if ref in bare}
-    trail.missing, trail.faults = wanted - bare.keys(), reader.faults
+                further = (ref for step in found.values() if files_of(step) is None for ref in came_from(step, product))
+                wanted.remove(found)
+                wanted.add(ref for ref in further if ref not in trail.made)
+    trail.made |= {ref: bare[ref] for ref in wanted.refs if ref in bare}
+    trail.missing, trail.faults = wanted.refs - bare.keys(), reader.faults
     return trail
 
 
 def forward(folder: Path, start: Collection[Ref]) -> Trail:
     """Walk from versions forward to all that was made from them, and to the decisions about them."""
     reader, trail = Reader(), Trail(tuple(start))
-    reached, models = set(start), _models(start)
-    for path in day_files(folder, min((first_day(ref.version) for ref in start), default=dt.date.min)):
-        known: dict[int, Step | None] = {}
-        taken: set[int] = set()
-        while found := _users(reader, path, (reached, models), known, taken):
-            taken |= found.keys()
-            trail.steps += found.values()
-            made = {ref: step for step in found.values() for ref in step.outputs.values()}
-            trail.made |= made
-            reached |= made.keys()
-            for tenant_id, theirs in _models(made).items():
-                models.setdefault(tenant_id, set()).update(theirs)
+    reached, everything, taken = list(start), _Refs(start), set[tuple[Path, int]]()
+    # How many of the reached versions a file was looked through for; what is reached later, it is again.
+    done = dict.fromkeys(day_files(folder, min((first_day(ref.version) for ref in start), default=dt.date.min)), 0)
+    while behind := [path for path, looked_for in done.items() if looked_for < len(reached)]:
+        for path in behind:
+            known: dict[int, Step | None] = {}
+            while (looked_for := done[path]) < len(reached):
+                fresh, done[path] = _Refs(reached[looked_for:]) if looked_for else everything, len(reached)
+                for number, step in _users(reader, path, fresh, known):
+                    if (path, number) not in taken:
+                        taken.add((path, number))
+                        trail.steps.append(step)
+                    trail.made |= dict.fromkeys(step.outputs.values(), step)
+                    further = [ref for ref in dict.fromkeys(step.outputs.values()) if ref not in everything.refs]
+                    reached += further
+                    everything.add(further)
     trail.faults = reader.faults
     return trail
 
@@ -161,65 +162,75 @@ def first_day(version: str) -> dt.date:
         return dt.date.min
 
 
+class _Refs:
+    """Versions of which it is known at any time which texts they are."""
+
+    def __init__(self, refs: Iterable[Ref]) -> None:
+        self.refs: set[Ref] = set()
+        self._count: Counter[str] = Counter()
+        self.add(refs)
+
+    @property
+    def versions(self) -> KeysView[str]:
+        """The versions without their names."""
+        return self._count.keys()
+
+    def add(self, refs: Iterable[Ref]) -> None:
+        for ref in refs:
+            if ref not in self.refs:
+                self.refs.add(ref)
+                self._count[ref.version] += 1
+
+    def remove(self, refs: Iterable[Ref]) -> None:
+        for ref in refs:
+            self.refs.discard(ref)
+            self._count[ref.version] -= 1
+            if not self._count[ref.version]:
+                del self._count[ref.version]
+
+
 def _makers(
-    reader: Reader, path: Path, wanted: set[Ref], known: dict[int, Step | None], bare: dict[Ref, Step]
+    reader: Reader, path: Path, wanted: _Refs, known: dict[int, Step | None], bare: dict[Ref, Step]
 ) -> dict[Ref, Step]:
     """Return, of the wanted versions, the steps of a file that made them.
 
     One that names nothing that it was made from goes to `bare`: another may know more of the same version.
     """
     found: dict[Ref, Step] = {}
-    for _, step in reader.steps(path, _needles(path, wanted), known):
+    for _, step in reader.steps(path, _needles(path, wanted.versions), known):
         if not is_decision(step):
-            made = {ref: step for ref in step.outputs.values() if ref in wanted}
-            (found if came_from(step) or files_of(step) is not None else bare).update(made)
+            made = {ref: step for ref in step.outputs.values() if ref in wanted.refs}
+            if made:
+                (found if came_from(step) or files_of(step) is not None else bare).update(made)
     return found
 
 
-def _users(
-    reader: Reader, path: Path, reached: tuple[set[Ref], Models], known: dict[int, Step | None], taken: set[int]
-) -> dict[int, Step]:
-    """Return the steps of a file that used one of the versions, by line, but for those that were taken before."""
-    refs, models = reached
-    return {
-        number: step
-        for number, step in reader.steps(path, _needles(path, refs), known)
-        if number not in taken and (not refs.isdisjoint(step.inputs.values()) or _forecast_by(step, models))
-    }
+def _users(reader: Reader, path: Path, refs: _Refs, known: dict[int, Step | None]) -> list[tuple[int, Step]]:
+    """Return the steps of a file that used one of the versions, with their lines."""
+    found = reader.steps(path, _needles(path, refs.versions), known)
+    return [(number, step) for number, step in found if _used(step, refs)]
 
 
-def _forecast_by(step: Step, models: Models) -> bool:
-    """Whether a forecast was made by one of the models."""
-    by_product = step.metadata.get("models")
-    if step.event_type != EventType.FORECAST or not isinstance(by_product, dict):
-        return False
-    theirs = models.get(_tenant_of(step), set())
-    if len(theirs) < len(by_product):
-        return any(by_product.get(product) == version for product, version in theirs)
-    return any((product, version) in theirs for product, version in by_product.items() if isinstance(version, str))
+def _used(step: Step, refs: _Refs) -> bool:
+    """Whether a step used one of the versions; what a forecast's models are called is found out only if need be."""
+    if not refs.refs.isdisjoint(step.inputs.values()):
+        return True
+    by_product = _models_of(step)
+    return not refs.versions.isdisjoint(by_product.values()) and not refs.refs.isdisjoint(came_from(step))
 
 
-def _models(refs: Iterable[Ref]) -> Models:
-    """The models of products among versions."""
-    found: Models = {}
-    for ref in refs:
-        if _MODEL_VERSION.fullmatch(ref.version):
-            try:
-                tenant_id, product = split_key(ref.name)
-            except ConfigurationError:
-                continue  # Another system's name, which no forecast of ours was made by.
-            found.setdefault(tenant_id, set()).add((product, ref.version))
-    return found
+def _models_of(step: Step) -> dict[str, str]:
+    """The versions of the models that a forecast was made by, by product."""
+    models = step.metadata.get("models")
+    if step.event_type != EventType.FORECAST or not isinstance(models, dict):
+        return {}
+    return {product: version for product, version in models.items() if isinstance(version, str)}
 
 
-def _needles(path: Path, refs: set[Ref]) -> set[str] | None:
-    """The texts one of which a line must hold; None where there are too many to be worth it.
-
-    A version that was not made by the file's day cannot stand in it.
-    """
+def _needles(path: Path, versions: Iterable[str]) -> set[str]:
+    """The texts one of which a line must hold: versions, but for those that were not made by the file's day."""
     day = day_of(path) or dt.date.max
-    texts = {version for version in {ref.version for ref in refs} if first_day(version) <= day}
-    return texts if len(texts) <= FEW else None
+    return {version for version in versions if first_day(version) <= day}
 
 
 def _tenant_of(step: Step) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import accuracy, cost, growth, orchestration, promotion, queueing, registry, ticks
+from benchmarks import accuracy, cost, drift, growth, orchestration, promotion, queueing, registry, ticks
 from benchmarks.alone import OURS
 from benchmarks.page import Choice, Page
 from benchmarks.tasks import REAL_DATA, TASKS, at_hand
@@ -18,6 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 ALL: dict[str, Callable[[Choice], Iterator[Page]]] = {
     "accuracy": accuracy.measure,
     "cost": cost.measure,
+    "drift": drift.measure,
     "growth": growth.measure,
     "orchestration": orchestration.measure,
     "promotion": promotion.measure,
@@ -31,6 +32,8 @@ HELP = f"""Measure this project beside its peers, and write pages and plots.
 BENCHMARKS (all when none is named)
   accuracy       errors, ranges, CPU seconds and memory of each system
   cost           CPU of a full training against tuned Prophet, by family
+  drift          how often stable sales are called drifting, and how soon
+                 a shift is found
   growth         CPU a product and memory with 100, 300 and 1,000 products
   orchestration  what Dagster adds to a training
   promotion      a year of weekly retraining: old models, swings, refusals

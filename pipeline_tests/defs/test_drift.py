@@ -1,17 +1,13 @@
-"""Sales that shift after a training, and forecasts that turn wrong: found, named as causes, trained, and quiet again."""
+"""Sales that shift after a training, and forecasts that turn wrong: found, named, trained, and quiet again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 
-from contracts import Cause
-from pipeline.monitoring.causes import findings
 from pipeline.tables import read_table, write_table
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.world import World

@@ -12,6 +12,7 @@ import typer
 from benchmarks import (
     accuracy,
     cost,
+    drift,
     growth,
     lineage,
     orchestration,
@@ -30,6 +31,7 @@ RESULTS = Path(__file__).parent / "results"
 ALL: dict[str, Callable[[Choice], Iterator[Page]]] = {
     "accuracy": accuracy.measure,
     "cost": cost.measure,
+    "drift": drift.measure,
     "growth": growth.measure,
     "lineage": lineage.measure,
     "orchestration": orchestration.measure,
@@ -46,6 +48,8 @@ HELP = f"""Measure this project beside its peers, and write pages and plots.
 BENCHMARKS (all when none is named)
   accuracy       errors, ranges, CPU seconds and memory of each system
   cost           CPU of a full training against tuned Prophet, by family
+  drift          how often stable sales are called drifting, and how soon
+                 a shift is found
   growth         CPU a product and memory with 100, 300 and 1,000 products
   lineage        walking the lineage of 10,000 trainings
   orchestration  what Dagster adds to a training

@@ -317,7 +317,7 @@ class Settings(BaseSettings):
         0.2, gt=0, lt=1, description="Share by which sales must have moved to count as drift."
     )
     drift_false_share: float = Field(
-        0.2, gt=0, lt=1, description="Of the products found falling or drifting, the share that may be so by chance."
+        0.3, gt=0, lt=1, description="Of the products found falling or drifting, the share that may be so by chance."
     )
 
     @field_validator(

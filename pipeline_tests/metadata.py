@@ -52,7 +52,31 @@ def windows(draw: st.DrawFn) -> ServingMetricsWindow:
     return ServingMetricsWindow.model_validate({**fields, **moments, "schema_version": "v1"})
 
 
+PRODUCT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+VERSION = st.integers(0, 235959).map(lambda second: f"20240101_{second:06d}")
+SHARE = st.floats(0, 1)
+DAY = st.dates(dt.date(2000, 1, 1), dt.date(2100, 1, 1))
+FINDING = st.builds(
+    contracts.Finding, product_id=PRODUCT, version=VERSION, cause=st.sampled_from(contracts.Cause), reason=TEXT
+)
+
 METADATA: dict[type[Contract], st.SearchStrategy[Contract]] = {
+    contracts.AccuracyRow: st.builds(
+        contracts.AccuracyRow, tenant_id=st.just("sol"), product_id=st.none() | PRODUCT, horizon=NAME, model_age=NAME,
+        n=COUNT, wape=st.none() | AMOUNT, mase=st.none() | AMOUNT, bias=st.none() | AMOUNT, coverage=st.none() | SHARE,
+        mape=st.none() | AMOUNT, grade=st.none() | st.sampled_from(contracts.Grade), naive_wape=st.none() | AMOUNT,
+        promised_wape=st.none() | AMOUNT, version=st.none() | VERSION, new_days=COUNT, new_wape=st.none() | AMOUNT,
+        p=st.none() | SHARE, verdict=st.none() | st.sampled_from(contracts.AccuracyVerdict), reason=TEXT,
+    ),
+    contracts.DriftRow: st.builds(
+        contracts.DriftRow, tenant_id=st.just("sol"), product_id=PRODUCT, kind=st.sampled_from(contracts.DriftKind),
+        version=VERSION, origin=DAY, days=COUNT, sold=st.none() | AMOUNT, expected=st.none() | AMOUNT,
+        change=st.none() | st.floats(-1, 1e6), shared=st.floats(-1, 1e6), p=st.none() | SHARE,
+        drifting=st.booleans(), reason=TEXT,
+    ),
+    contracts.Findings: st.builds(
+        contracts.Findings, tenant_id=st.just("sol"), origin=DAY, found=st.lists(FINDING, max_size=2).map(tuple)
+    ),
     contracts.DatasetMetadata: st.builds(
         contracts.DatasetMetadata, dataset_name=NAME, dataset_version=NAME, path=NAME, built_at=MOMENT,
         row_count=COUNT, feature_count=COUNT, target=NAME, entity=NAME, event_ts=NAME,

@@ -40,8 +40,8 @@ def levels(units: Floats, origin: int, last: int) -> tuple[Stretch, list[Stretch
     gap = last - origin
     count = min(gap, JUDGED_DAYS)
     ends = range(origin, gap + REFERENCE_DAYS - 2, -SEASON)[:PAST_WEEKS]
-    past = [days.stretch(end - gap, end, count, LEAST_UNITS / 2) for end in ends]
-    return days.stretch(origin, last, count, LEAST_UNITS), past
+    past = [days.stretch(end - gap, end, count, (min(count, LEAST_DAYS), LEAST_UNITS / 2)) for end in ends]
+    return days.stretch(origin, last, count, (LEAST_DAYS, LEAST_UNITS)), past
 
 
 def judged_days(units: Floats, origin: int, last: int) -> Ints:
@@ -63,14 +63,14 @@ class _Days:
         counts: Bools = weights > 0
         return cls(_sums(np.where(counts, units, 0.0)), _sums(weights), _sums(counts.astype(float)))
 
-    def stretch(self, origin: int, last: int, count: int, least: float) -> Stretch:
-        """The last `count` days up to `last`, against the reference up to `origin`."""
+    def stretch(self, origin: int, last: int, count: int, least: tuple[int, float]) -> Stretch:
+        """The last `count` days up to `last`, against the reference up to `origin`; `least` days and units expected."""
         reference = _between(self.units, origin, REFERENCE_DAYS)
         weight = _between(self.weights, origin, REFERENCE_DAYS)
         level = np.divide(reference, weight, out=np.zeros_like(weight), where=weight > 0)
         expected = level * _between(self.weights, last, count)
         enough = _between(self.days, origin, REFERENCE_DAYS) >= LEAST_REFERENCE_DAYS
-        enough &= (_between(self.days, last, count) >= min(count, LEAST_DAYS)) & (expected >= least)
+        enough &= (_between(self.days, last, count) >= least[0]) & (expected >= least[1])
         noise = 1 / np.maximum(expected, 1.0) + 1 / np.maximum(reference, 1.0)
         return Stretch(_between(self.units, last, count), expected, noise, enough)
 

@@ -13,15 +13,15 @@ what one product does, and is judged as one thing against its own past.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.engine.panel import Bools, Floats
 
-PRIOR = 10.0
+PRIOR = 30.0
 """Degrees of freedom that the variance of all products counts for beside a product's own."""
-OVERLAP = 0.5
+OVERLAP = 0.75
 """Degrees of freedom of a past stretch: neighbouring ones have days of their reference in common."""
 LEAST_PAST = 4
 """Past stretches below which a product's own variance says nothing."""
@@ -34,8 +34,10 @@ SHARED_BY = 5
 """Products that must be busy to tell what all of them share."""
 BUSY_UNITS = 30.0
 LEAST_SHARED_SPREAD = 0.02
-SHARED_CHANCE = 0.003
-"""p-value from which what all products share is called a shift."""
+MOST_LOST = -0.9
+"""The least that all products are taken to have lost together: beyond it nothing can be told of one."""
+CHANCE = 0.003
+"""p-value above which nothing is called a shift, however few products there are, nor what all of them share."""
 
 
 @dataclass(frozen=True)
@@ -67,29 +69,42 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Moved:
-    """How far n products moved: `change` (n,) as shares, NaN where not judged; `shared`, what all of them did.
+    """How far n products moved, each array (n,).
 
-    `p` (n,): the chance that a product which has not moved lies so far off beside the others, NaN where not judged;
-    `shared_p` the same of what all share.
+    `change` as shares, NaN where not judged; `shared`, what all products did; `p`, the chance that a product which has
+    not moved lies so far off beside the others, NaN where not judged; `shared_p` the same of what all share.
     """
 
     change: Floats
-    shared: float
+    shared: Floats
     p: Floats
-    shared_p: float
+    shared_p: Floats
+
+    @classmethod
+    def nothing(cls, products: int) -> Moved:
+        """Return that nothing is known of so many products."""
+        unknown = np.full(products, np.nan)
+        return cls(unknown, np.zeros(products), unknown, np.ones(products))
+
+    def where(self, rows: Bools, other: Moved) -> Moved:
+        """Return this of some products, (n,), and the other of all others."""
+        mine, others = vars(self), vars(other)
+        return Moved(**{name: np.where(rows, mine[name], others[name]) for name in mine})
 
     def with_all(self, least: float) -> Bools:
         """Return (n,): products that moved with all the others, each by `least` or more, where all of them did."""
-        if self.shared_p > SHARED_CHANCE or abs(self.shared) < least:
-            return np.zeros(self.change.shape, bool)
-        return np.asarray(np.sign(self.shared) * np.nan_to_num(self.change) >= least)
+        all_did = (self.shared_p <= CHANCE) & (np.abs(self.shared) >= least)
+        return np.asarray(all_did & (np.sign(self.shared) * np.nan_to_num(self.change) >= least))
 
     def alone(self, least: float) -> Bools:
         """Return (n,): products that moved by `least` or more, and by as much beside the others, the same way."""
-        own = self.change - self.shared
-        with np.errstate(invalid="ignore"):
-            far = (np.abs(own) >= least) & (np.abs(self.change) >= least)
-        return np.asarray(far & (np.sign(own) == np.sign(self.change)))
+        far = (np.abs(self.own) >= least) & (np.abs(self.change) >= least)
+        return np.asarray(far & (np.sign(self.own) == np.sign(self.change)))
+
+    @property
+    def own(self) -> Floats:
+        """(n,) how far each product moved beside what all did."""
+        return (1 + self.change) / (1 + self.shared) - 1
 
 
 def moved(now: Stretch, past: Sequence[Stretch]) -> Moved:
@@ -101,12 +116,14 @@ def moved(now: Stretch, past: Sequence[Stretch]) -> Moved:
     """
     from scipy.stats import t
 
-    change, shared = now.change, now.shared
+    change, shared = now.change, max(now.shared, MOST_LOST)
     before = [one.shared for one in past]
-    own, freedom = _own_variance(past, before)
-    spread = np.sqrt(_moderated(own, freedom, now))
-    p = 2 * t.sf(np.abs(change - shared) / spread, PRIOR + freedom)
-    return Moved(change, shared, np.where(np.isfinite(change), p, np.nan), _shared_chance(shared, np.array(before)))
+    variance, freedom = _own_variance(past, before)
+    # Where all products sell less, chance makes larger shares of what each of them sells.
+    spread = np.sqrt(_moderated(variance, freedom, now) / min(1 + shared, 1.0))
+    found = Moved(change, np.full(len(change), shared), change, np.full(len(change), _shared_chance(shared, before)))
+    p = 2 * t.sf(np.abs(found.own) / spread, PRIOR + freedom)
+    return replace(found, p=np.where(np.isfinite(change), p, np.nan))
 
 
 def false_discoveries(p: Floats, share: float) -> Bools:
@@ -124,11 +141,26 @@ def false_discoveries(p: Floats, share: float) -> Bools:
     return found
 
 
+def drifting(kinds: Sequence[Moved], least: float, share: float) -> list[Bools]:
+    """Return, for each kind of evidence about the same products, (n,): those that moved.
+
+    Args:
+        kinds: each of n products; all are found together.
+        least: share by which a product must have moved.
+        share: see `false_discoveries`; it does not count what all products did.
+    """
+    p = np.array([one.p for one in kinds])
+    found = false_discoveries(p, share) & (p <= CHANCE)
+    return [(one.alone(least) & rows) | one.with_all(least) for one, rows in zip(kinds, found, strict=True)]
+
+
 def _own_variance(past: Sequence[Stretch], shared: Sequence[float]) -> tuple[Floats | None, Floats | float]:
     """(n,) variance of past shares beyond chance, NaN where too few are known, and its degrees of freedom."""
     if not past:
         return None, 0.0
-    off = np.array([one.change - common for one, common in zip(past, shared, strict=True)])
+    off = np.array(
+        [(1 + one.change) / (1 + max(all_did, MOST_LOST)) - 1 for one, all_did in zip(past, shared, strict=True)]
+    )
     noise = np.where(np.isfinite(off), [one.noise for one in past], np.nan)
     count = np.isfinite(off).sum(axis=0)
     enough = count >= LEAST_PAST
@@ -150,9 +182,10 @@ def _moderated(own: Floats | None, freedom: Floats | float, now: Stretch) -> Flo
     return np.asarray(now.noise + (PRIOR * max(float(usual), 0.0) + freedom * own) / (PRIOR + freedom))
 
 
-def _shared_chance(shared: float, before: Floats) -> float:
+def _shared_chance(shared: float, past: Sequence[float]) -> float:
     from scipy.stats import t
 
+    before = np.array(past)
     if shared == 0.0 or len(before) < LEAST_PAST:
         return 1.0
     limit = OUTLYING * NORMAL * float(np.median(np.abs(before)))

@@ -8,16 +8,9 @@ import numpy as np
 import pandas as pd
 
 from contracts import DriftKind, DriftRow
-from pipeline.engine.panel import Bools, Floats, Ints
-from pipeline.engine.sales_level import (
-    JUDGED_DAYS,
-    LEAST_DAYS,
-    LEAST_UNITS,
-    REFERENCE_DAYS,
-    judged_days,
-    levels,
-)
-from pipeline.engine.shifts import Stretch, false_discoveries, moved
+from pipeline.engine.panel import Floats, Ints
+from pipeline.engine.sales_level import JUDGED_DAYS, LEAST_DAYS, LEAST_UNITS, REFERENCE_DAYS, judged_days, levels
+from pipeline.engine.shifts import Moved, Stretch, drifting, moved
 from pipeline.engine.usual import explained
 from pipeline.forecasting.issued import KEY
 from pipeline.monitoring.live import Live, chance, percent
@@ -25,72 +18,69 @@ from pipeline.settings import Settings
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """One kind of drift of n products; arrays are (n,), NaN where not judged."""
+class _Evidence:
+    """One kind of evidence about n products; `days` judged, units `sold` and `expected` (n,)."""
 
     kind: DriftKind
     days: Ints
     sold: Floats
     expected: Floats
-    change: Floats
-    shared: Floats
-    p: Floats
-    alone: Bools
-    """Moved far enough by themselves, be it by chance or not."""
-    with_all: Bools
+    moved: Moved
 
 
 def find_drift(live: Live, settings: Settings) -> pd.DataFrame:
     """Return two rows for each product that has a model, as the contract DriftRow.
 
     All products and both kinds are found together, so that of those that are named no more than a share of
-    DRIFT_FALSE_SHARE is so by chance; only days after the newest model's origin are evidence.
+    DRIFT_FALSE_SHARE is so by chance. Evidence are days after the newest model's origin that are open, not masked, and
+    not explained by what was known beforehand, such as a holiday.
     """
-    kinds = [_sales(live, settings), _residuals(live, settings)]
-    found = false_discoveries(np.array([one.p for one in kinds]), settings.drift_false_share)
-    rows = []
-    for judged, by_chance in zip(kinds, found, strict=True):
-        drifting = (judged.alone & by_chance) | judged.with_all
-        rows += [
-            _row(live, judged, place, drifting=bool(drifting[place]))
-            for place, product in enumerate(live.products)
-            if product in live.latest
-        ]
+    panel = live.data.held.panel
+    units = np.where(explained(panel, live.data.outlook), np.nan, panel.quantity)
+    kinds = [_sales(live, units), _residuals(live, units)]
+    found = drifting([one.moved for one in kinds], settings.drift_least_change, settings.drift_false_share)
+    rows = [
+        _row(live, one, place, settings.drift_least_change if drifts[place] else None)
+        for one, drifts in zip(kinds, found, strict=True)
+        for place, product in enumerate(live.products)
+        if product in live.latest
+    ]
     return pd.DataFrame([row.model_dump(mode="json") for row in rows], columns=list(DriftRow.model_fields))
 
 
-def _sales(live: Live, settings: Settings) -> _Judged:
-    """Days after each model's origin against the weeks up to it, on days that nothing known beforehand explains."""
-    panel = live.data.held.panel
-    units = np.where(explained(panel, live.data.outlook), np.nan, panel.quantity)
-    last, seen = len(panel.dates) - 1, live.seen_until.to_numpy()
-    found = _nothing(DriftKind.SALES, len(units))
+def _sales(live: Live, units: Floats) -> _Evidence:
+    """Days after each model's origin against the weeks up to it; all products are judged at each of these origins."""
+    dates, count = live.data.held.panel.dates, len(units)
+    last, seen = len(dates) - 1, live.seen_until.to_numpy()
+    days, sold, expected, found = np.zeros(count, np.int64), np.zeros(count), np.zeros(count), Moved.nothing(count)
     for when in np.unique(seen[~np.isnat(seen)]):
-        origin, rows = int(panel.dates.get_indexer(pd.DatetimeIndex([when]))[0]), seen == when
-        if not 0 <= origin < last:
-            continue
-        found.days[rows] = judged_days(units, origin, last)[rows]
-        _fill(found, rows, *levels(units, origin, last), settings)
-    return found
+        origin, rows = int(dates.get_indexer(pd.DatetimeIndex([when]))[0]), seen == when
+        if 0 <= origin < last:
+            now, past = levels(units, origin, last)
+            days[rows], found = judged_days(units, origin, last)[rows], moved(now, past).where(rows, found)
+            sold[rows], expected[rows] = now.brought[rows], now.expected[rows]
+    return _Evidence(DriftKind.SALES, days, sold, expected, found)
 
 
-def _residuals(live: Live, settings: Settings) -> _Judged:
+def _residuals(live: Live, units: Floats) -> _Evidence:
     """What the champion said first about the days after, against what came; judged by the blocks of the backtest."""
-    panel = live.data.panel
+    first = live.data.origin - pd.Timedelta(days=JUDGED_DAYS)
     said = live.by_champion.sort_values("issued_at", kind="stable").drop_duplicates(KEY)
-    said = said[said["date"] > live.data.origin - pd.Timedelta(days=JUDGED_DAYS)]
-    at = pd.Index(panel.products).get_indexer(pd.Index(said["product_id"]))
-    column = panel.dates.get_indexer(pd.DatetimeIndex(said["date"]))
-    actual = np.where((at >= 0) & (column >= 0), panel.quantity[at, column], np.nan) if len(said) else np.empty(0)
-    said = said.assign(actual=actual)
-    now = _stretch(live, said[said["actual"].notna()], LEAST_UNITS, LEAST_DAYS)
+    said = _with_sold(live, said[said["date"] > first], units)
     gap = (live.data.origin - live.seen_until).dt.days.clip(upper=JUDGED_DAYS)
     alike = live.before[live.before["horizon"] <= live.before["product_id"].map(gap)]
-    past = [_stretch(live, block, LEAST_UNITS / 2, 1) for block in live.blocks(alike)]
-    found = _nothing(DriftKind.RESIDUALS, len(panel.products))
-    found.days[:] = live.sums(said[said["actual"].notna()])[0]
-    _fill(found, np.ones(len(panel.products), bool), now, past, settings)
-    return found
+    past = [_stretch(live, block, LEAST_UNITS / 2, 1) for block in live.blocks(_with_sold(live, alike, units))]
+    now = _stretch(live, said, LEAST_UNITS, LEAST_DAYS)
+    days = live.sums(said)[0].astype(np.int64)
+    return _Evidence(DriftKind.RESIDUALS, days, now.brought, now.expected, moved(now, past))
+
+
+def _with_sold(live: Live, rows: pd.DataFrame, units: Floats) -> pd.DataFrame:
+    """The rows of which it is known what was sold, with `actual`: that."""
+    at = live.products.get_indexer(pd.Index(rows["product_id"]))
+    column = live.data.panel.dates.get_indexer(pd.DatetimeIndex(rows["date"]))
+    sold = np.where((at >= 0) & (column >= 0), units[at, column], np.nan)
+    return rows.assign(actual=sold)[np.isfinite(sold)]
 
 
 def _stretch(live: Live, rows: pd.DataFrame, least_units: float, least_days: int) -> Stretch:
@@ -99,55 +89,41 @@ def _stretch(live: Live, rows: pd.DataFrame, least_units: float, least_days: int
     return Stretch(sold, expected, 1 / np.maximum(expected, 1.0), usable)
 
 
-def _nothing(kind: DriftKind, count: int) -> _Judged:
-    sold, expected, change, p = np.full((4, count), np.nan)
-    alone, with_all = np.zeros((2, count), bool)
-    return _Judged(kind, np.zeros(count, np.int64), sold, expected, change, np.zeros(count), p, alone, with_all)
-
-
-def _fill(found: _Judged, rows: Bools, now: Stretch, past: list[Stretch], settings: Settings) -> None:
-    """Judge all products together, and keep the judgement of some."""
-    judged, least = moved(now, past), settings.drift_least_change
-    told = rows & np.isfinite(judged.change)
-    found.sold[told], found.expected[told] = now.brought[told], now.expected[told]
-    found.change[told], found.p[told] = judged.change[told], judged.p[told]
-    found.shared[rows] = judged.shared
-    found.alone[told], found.with_all[told] = judged.alone(least)[told], judged.with_all(least)[told]
-
-
-def _row(live: Live, judged: _Judged, place: int, *, drifting: bool) -> DriftRow:
-    product = live.products[place]
-    model, known = live.latest[product], bool(np.isfinite(judged.change[place]))
+def _row(live: Live, one: _Evidence, place: int, least: float | None) -> DriftRow:
+    """A product's row; `least` is the share that it moved by at least, None where it does not drift."""
+    product = str(live.products[place])
+    model, change, p = live.latest[product], float(one.moved.change[place]), float(one.moved.p[place])
+    known = bool(np.isfinite(change))
     return DriftRow(
         tenant_id=live.data.tenant.id,
         product_id=product,
-        kind=judged.kind,
+        kind=one.kind,
         version=model.version,
         origin=model.origin,
-        days=int(judged.days[place]),
-        sold=float(judged.sold[place]) if known else None,
-        expected=float(judged.expected[place]) if known else None,
-        change=float(judged.change[place]) if known else None,
-        shared=float(judged.shared[place]),
-        p=float(judged.p[place]) if known else None,
-        drifting=drifting,
-        reason=_reason(live, judged, place, drifting=drifting),
+        days=int(one.days[place]),
+        sold=float(one.sold[place]) if known else None,
+        expected=float(one.expected[place]) if known else None,
+        change=change if known else None,
+        shared=float(one.moved.shared[place]),
+        p=p if known else None,
+        drifting=least is not None,
+        reason=_moved(one, place, f"{model.origin}", least) if known else _not_judged(one, place, f"{model.origin}"),
     )
 
 
-def _reason(live: Live, judged: _Judged, place: int, *, drifting: bool) -> str:
-    model, days = live.latest[live.products[place]], int(judged.days[place])
-    if not np.isfinite(judged.change[place]):
-        if days < LEAST_DAYS:
-            return f"{days} days to judge since {model.origin}; {LEAST_DAYS} are needed"
-        return f"too few sales, or too short a history, to tell anything by {days} days"
-    than = {
-        DriftKind.SALES: f"in the {REFERENCE_DAYS} days up to {model.origin}",
-        DriftKind.RESIDUALS: "the model said",
-    }[judged.kind]
-    told = f"sells {percent(float(judged.change[place]))} than {than}, over {days} days"
-    if not drifting:
+def _not_judged(one: _Evidence, place: int, origin: str) -> str:
+    days = int(one.days[place])
+    if days < LEAST_DAYS:
+        return f"{days} days to judge since {origin}; {LEAST_DAYS} are needed"
+    return f"too few sales, or too short a history, to tell anything by {days} days"
+
+
+def _moved(one: _Evidence, place: int, origin: str, least: float | None) -> str:
+    change, shared = float(one.moved.change[place]), float(one.moved.shared[place])
+    than = f"in the {REFERENCE_DAYS} days up to {origin}" if one.kind is DriftKind.SALES else "the model said"
+    told = f"sells {percent(change)} than {than}, over {int(one.days[place])} days"
+    if least is None:
         return f"{told}: within what is usual"
-    if judged.with_all[place]:
-        return f"{told}; all products together {percent(float(judged.shared[place]))}"
-    return f"{told}, {chance(float(judged.p[place]))}"
+    if one.moved.with_all(least)[place]:
+        return f"{told}; all products together {percent(shared)}"
+    return f"{told}, {chance(float(one.moved.p[place]))}"

@@ -67,8 +67,8 @@ class Live:
     def sums(self, rows: pd.DataFrame, *columns: str) -> tuple[Floats, ...]:
         """Return, each (n,) by product, the number of rows and the sums of some columns."""
         grouped = rows.groupby("product_id")
-        count = grouped.size().reindex(self.products).fillna(0.0).to_numpy(float)
-        totals = grouped[list(columns)].sum().reindex(self.products).fillna(0.0)
+        count = grouped.size().reindex(self.products).astype(float).fillna(0.0).to_numpy()
+        totals = grouped[list(columns)].sum().reindex(self.products).astype(float).fillna(0.0)
         return count, *(totals[name].to_numpy(float) for name in columns)
 
     def blocks(self, rows: pd.DataFrame) -> list[pd.DataFrame]:

@@ -11,7 +11,7 @@ from contracts import AccuracyRow, AccuracyVerdict, Metrics
 from pipeline.engine.metrics import SCALE_DAYS
 from pipeline.engine.paired import difference
 from pipeline.engine.panel import Bools, Floats
-from pipeline.engine.shifts import Stretch, false_discoveries, moved
+from pipeline.engine.shifts import CHANCE, Stretch, false_discoveries, moved
 from pipeline.forecasting.realised import in_hand, realised
 from pipeline.monitoring.live import Live, chance, percent
 from pipeline.settings import Settings
@@ -140,7 +140,7 @@ def _judged(live: Live, table: pd.DataFrame, settings: Settings) -> pd.DataFrame
     with np.errstate(invalid="ignore"):
         p = np.where(found.change > found.shared, found.p / 2, np.where(np.isfinite(found.p), 1 - found.p / 2, np.nan))
     worse: Bools = found.alone(least) & (np.nan_to_num(found.change) > 0)
-    worse = worse & false_discoveries(p, settings.drift_false_share)
+    worse = worse & false_discoveries(p, settings.drift_false_share) & (p <= CHANCE)
     together = found.with_all(least) & (found.shared > 0)
     return pd.DataFrame(
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from contracts import Cause, PlanRow
 from pipeline import __version__
 from pipeline.training import plan as planning
+from pipeline.training.plan import Occasion, make_plan
 from pipeline.training.recipes import code_version
 from pipeline_tests.training.shop import LENGTH, TRAINABLE, Shop, sales_of
 
@@ -32,6 +34,22 @@ def test_what_was_never_trained_is_due(fresh: Shop) -> None:
     assert causes_of(plan) == dict.fromkeys(TRAINABLE, Cause.NEVER_TRAINED)
     assert {row.reason for row in plan if row.due} == {"no model yet"}
     assert {row.product_id for row in plan} == {*TRAINABLE, "new", "gone"}
+
+
+def test_what_was_found_is_due_with_its_figures(trained: Shop) -> None:
+    """A finding makes its product due for its reason, before new code and after corrected history; no other product."""
+    found = {"tart": (Cause.DRIFT, "sells 40 % more, over 9 days"), "rye": (Cause.LIVE_ACCURACY, "errors grew")}
+    data, opened = trained.data(), trained.installation
+    latest = opened.registry.latest("bakery")
+    plan = rows_of(make_plan(data, latest, opened.settings, Occasion(), found=found))
+    assert {name: (row.cause, row.reason) for name, row in plan.items() if row.due and name != "new"} == found
+    asked = make_plan(data, latest, opened.settings, Occasion(frozenset({"baguette"})), found=found)
+    assert causes_of(asked) == {"baguette": Cause.REQUEST}
+    older = {name: replace(model, code_version="0") for name, model in latest.items()}
+    assert rows_of(make_plan(data, older, opened.settings, Occasion(), found=found))["tart"].cause is Cause.DRIFT
+    other = {name: replace(model, data_fingerprint="0" * 64) for name, model in latest.items()}
+    corrected = rows_of(make_plan(data, other, opened.settings, Occasion(), found=found))
+    assert corrected["tart"].cause is Cause.CORRECTED_HISTORY
 
 
 def test_too_few_days_are_said_in_the_words_that_others_know(fresh: Shop) -> None:

@@ -1,0 +1,79 @@
+"""Findings as causes: what is remembered, what answers them, and what becomes of a broken file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from contracts import AccuracyRow, Cause, DriftRow
+from pipeline.errors import DataError
+from pipeline.home import Home
+from pipeline.monitoring.causes import causes_found, findings, findings_path, open_findings, remember
+from pipeline.monitoring.live import Live
+from pipeline.tables import write_table
+from pipeline_tests.engine.builders import demand
+from pipeline_tests.monitoring.alive import VERSION, data_of, live_of, model
+
+NAMES = ("a", "b", "c")
+LATER = "20240202_030000"
+
+
+def stored(home: Home, falling: list[str], drifting: list[str], version: str = VERSION) -> Live:
+    """Tables that name some products, and the tenant that they are of."""
+    live = live_of(data_of(demand(60, 3), NAMES), 50, {})
+    told = {"version": version, "reason": "errors grew", "verdict": "falling"}
+    accuracy = pd.DataFrame([told | {"product_id": one} for one in falling], columns=list(AccuracyRow.model_fields))
+    moved = {"version": version, "reason": "sells more", "drifting": True}
+    drift = pd.DataFrame([moved | {"product_id": one} for one in drifting], columns=list(DriftRow.model_fields))
+    write_table(home.table("sol", "forecast_accuracy"), accuracy)
+    write_table(home.table("sol", "drift"), drift)
+    return live
+
+
+def test_accuracy_comes_before_drift(tmp_path: Path) -> None:
+    """Of a product of which both found something its accuracy is the cause; each carries its reason."""
+    home = Home(tmp_path)
+    live = stored(home, ["a"], ["a", "b"])
+    remember(home, live)
+    expected = {"a": (Cause.LIVE_ACCURACY, "errors grew"), "b": (Cause.DRIFT, "sells more")}
+    assert causes_found(home, "sol", live.latest) == expected
+
+
+def test_another_model_answers_a_finding(tmp_path: Path) -> None:
+    """A product that was trained since is no longer named; one that has no model any more neither."""
+    home = Home(tmp_path)
+    live = stored(home, [], ["a", "b"])
+    found = remember(home, live)
+    latest = {"a": model("a", live.data.origin, LATER)}
+    assert causes_found(home, "sol", latest) == {}
+    assert open_findings(found, latest) == []
+    assert [one.product_id for one in open_findings(found, live.latest)] == ["a", "b"]
+
+
+def test_tables_about_earlier_models_leave_no_finding(tmp_path: Path) -> None:
+    """Tables that were written before a training say nothing about the model that it made."""
+    home = Home(tmp_path)
+    assert remember(home, stored(home, ["a"], ["b"], LATER)).found == ()
+
+
+def test_nobody_has_looked_yet(tmp_path: Path) -> None:
+    """Without a file there are no findings and no causes; without tables there is nothing to remember."""
+    home = Home(tmp_path)
+    assert findings(home, "sol") is None
+    assert open_findings(None, {}) == []
+    assert causes_found(home, "sol", {}) == {}
+    assert remember(home, live_of(data_of(demand(60, 3), NAMES), 50, {})).found == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"tenant_id": "sol"}', b"\xff\xfe"])
+def test_a_broken_file_keeps_nothing_from_being_trained(tmp_path: Path, content: bytes) -> None:
+    """It is an error by name for who reads it, and no cause for the plan."""
+    home = Home(tmp_path)
+    live = stored(home, ["a"], [])
+    remember(home, live)
+    findings_path(home, "sol").write_bytes(content)
+    with pytest.raises(DataError, match=r"findings of tenant 'sol'"):
+        findings(home, "sol")
+    assert causes_found(home, "sol", live.latest) == {}

@@ -6,8 +6,13 @@ import logging
 import sys
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pipeline import logs
+
+# How fast examples are drawn says how busy the machine is, and nothing of what must hold.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(autouse=True)

@@ -63,8 +63,7 @@ class Trainings:
         self._waiting: list[LineageEvent] = []
         self._since = time.monotonic()
         self._described: list[TrainingMetadata] = []
-        self.without_figures = 0
-        """Models that no past origin was there to score: they have no errors that could be told."""
+        self._undescribed = 0
 
     def add(self, done: Done) -> None:
         """Take note of a product that the trainer is through with, where it has a model."""
@@ -79,10 +78,12 @@ class Trainings:
     def close(self) -> None:
         """Note the rest, and write what describes the models; those of the training before stand where there are none.
 
-        A training whose every model lacks figures describes none of them.
+        A model that no past origin was there to score has no errors that could be told, and is left out.
         """
         self._note()
-        if self._described or self.without_figures:
+        if self._undescribed:
+            _LOG.info("%d models are not described: no past origin was there to score them", self._undescribed)
+        if self._described or self._undescribed:
             lines = "".join(f"{one.model_dump_json()}\n" for one in self._described)
             try:
                 write_atomically(described_in(self._home, self._tenant_id), lines.encode())
@@ -96,7 +97,7 @@ class Trainings:
     def _describe(self, manifest: ModelManifest) -> None:
         rmse, mae = manifest.metrics.rmse, manifest.metrics.mae
         if rmse is None or mae is None or self._made_from is None:
-            self.without_figures += 1
+            self._undescribed += 1
             return
         name = partition_key(manifest.tenant_id, manifest.product_id)
         self._described.append(

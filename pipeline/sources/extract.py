@@ -238,8 +238,7 @@ def _unchanged(job: Job, home: Home, due: Due, fingerprint: str) -> Extraction:
     state = _new_state(job, due)
     if state != job.state:
         store.save_state(home, job.tenant.id, state)
-    if not home.table(job.tenant.id, "sales").with_suffix(".json").exists():
-        store.save_table(home, job.tenant.id, table)  # Written before tables had metadata.
+    store.confirm_table(home, job.tenant.id, table)
     return Extraction(table, report, changed=False, fingerprint=fingerprint)
 
 

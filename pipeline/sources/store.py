@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from contracts import ExtractionReport
+from contracts import DatasetMetadata, ExtractionReport
 from pipeline.errors import SourceNotFoundError, UnreadableFileError
 from pipeline.home import Home, make_folder, write_atomically
 from pipeline.sources import daily
@@ -112,6 +112,24 @@ def save_table(home: Home, tenant_id: str, table: pd.DataFrame) -> None:
     text = described(f"{tenant_id}/{_TABLE}", path, table, _NO_FEATURES).model_dump_json().encode()
     write_atomically(path.with_suffix(".json"), text)
     write_atomically(path, _parquet(table, text))
+
+
+def confirm_table(home: Home, tenant_id: str, table: pd.DataFrame) -> None:
+    """Say of the daily table as it lies there that it is up to date: a shop that is shut for days has no late data.
+
+    Only the moment in the metadata beside it moves.
+
+    Raises:
+        StorageError: the disk is full or may not be written.
+    """
+    path = home.table(tenant_id, _TABLE).with_suffix(".json")
+    try:
+        known = DatasetMetadata.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):  # Written before tables had metadata, or by another hand since.
+        save_table(home, tenant_id, table)
+        return
+    text = known.model_copy(update={"built_at": dt.datetime.now(dt.UTC)}).model_dump_json()
+    write_atomically(path, text.encode())
 
 
 def back_up(home: Home, tenant_id: str, now: dt.datetime) -> None:

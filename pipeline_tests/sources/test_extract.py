@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from contracts import CovariateSource
+from contracts import CovariateSource, DatasetMetadata
 from pipeline.errors import ConfigurationError, DataError, SourceNotFoundError, UnreadableFileError
 from pipeline.home import Home
 from pipeline.sources import due, location
@@ -56,6 +56,26 @@ def test_unchanged_files_are_not_read(folder: Path, home: Home, reads: list[str]
     assert_frame_equal(first.daily, second.daily)
     assert second.report == first.report == load_report(home, "shop")
     assert_frame_equal(load_sales(home, "shop"), first.daily)
+
+
+def test_sales_that_were_looked_at_are_fresh(folder: Path, home: Home) -> None:
+    """Where nothing new has come in, the metadata's moment moves, and neither its version nor the table does."""
+    write_rows(folder / "a.csv", days("2024-01-01", [1, 2, 3]))
+    extract(make_tenant(folder), home)
+    table = home.table("shop", "sales")
+    first, bytes_before = (
+        DatasetMetadata.model_validate_json(table.with_suffix(".json").read_bytes()),
+        table.read_bytes(),
+    )
+    extract(make_tenant(folder), home, NOW + dt.timedelta(hours=1))
+    second = DatasetMetadata.model_validate_json(table.with_suffix(".json").read_bytes())
+    assert second.built_at > first.built_at
+    assert second.model_copy(update={"built_at": first.built_at}) == first
+    assert table.read_bytes() == bytes_before
+    table.with_suffix(".json").write_text("{")
+    extract(make_tenant(folder), home)
+    third = DatasetMetadata.model_validate_json(table.with_suffix(".json").read_bytes())
+    assert third.dataset_version == first.dataset_version
 
 
 def test_a_new_stamp_alone_changes_nothing(folder: Path, home: Home, reads: list[str]) -> None:

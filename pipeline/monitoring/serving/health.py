@@ -151,7 +151,7 @@ def _moment(moment: dt.datetime) -> str:
 
 
 def _n(value: float) -> str:
-    return f"{round(value, 6):,}".removesuffix(".0")
+    return f"{round(value, 3):,}".removesuffix(".0")
 
 
 def _percent(share: float) -> str:

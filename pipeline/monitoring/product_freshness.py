@@ -15,6 +15,7 @@ from pipeline.home import Home
 from pipeline.installation import Installation
 from pipeline.monitoring.late import late_shops, shop_of
 from pipeline.registry.records import ModelRecord
+from pipeline.registry.registry import Registry
 from pipeline.settings import Settings
 from pipeline.tables import read_table
 from pipeline.tenant_data import last_complete_day
@@ -69,7 +70,7 @@ def of_tenant(opened: Installation, tenant: Tenant, now: dt.datetime) -> pd.Data
     given_up = products["discontinued"].eq(True)
     clocks = {
         "data": _data_clock(tenant, daily, begun.index, opened.settings, now),
-        "model": _model_clock(opened.registry.champions(tenant.id), products, origin, opened.settings),
+        "model": _model_clock(_models(opened.registry, tenant.id), products, origin, opened.settings),
         "forecast": _forecast_clock(opened.home, tenant.id, begun, opened.settings, now),
     }
     frames = [_quiet(frame, given_up).assign(clock=clock, product_id=frame.index) for clock, frame in clocks.items()]
@@ -104,19 +105,25 @@ def _data_clock(
     )
 
 
+def _models(registry: Registry, tenant_id: str) -> dict[str, ModelRecord]:
+    """Each product's champion; where none is in use since last week's sales are as good, the model that was refused."""
+    return {**registry.latest(tenant_id), **registry.champions(tenant_id)}
+
+
 def _model_clock(
-    champions: dict[str, ModelRecord], products: pd.DataFrame, origin: pd.Timestamp, settings: Settings
+    models: dict[str, ModelRecord], products: pd.DataFrame, origin: pd.Timestamp, settings: Settings
 ) -> pd.DataFrame:
     """Of a product without a model: the days of sales beyond those that a training needs."""
-    ages = {p: float((origin - pd.Timestamp(one.origin)).days) for p, one in champions.items()}
+    ages = {p: float((origin - pd.Timestamp(one.origin)).days) for p, one in models.items()}
     waited = products["data_days"].astype(float) - settings.min_training_data_days
     names = products.index.to_series()
-    owned = names.isin(list(champions))
+    owned = names.isin(list(models))
     lag = names.map(ages).where(owned, waited.where(waited >= 0))
-    said = {p: f"version {one.version}, trained on sales up to {one.origin}" for p, one in champions.items()}
-    missing = lag.notna().map(
-        {True: "no model in use, though there are enough days", False: "too few days for a model"}
-    )
+    said = {
+        p: f"version {one.version}{'' if one.deployed else ', not in use'}, trained on sales up to {one.origin}"
+        for p, one in models.items()
+    }
+    missing = lag.notna().map({True: "no model, though there are enough days", False: "too few days for a model"})
     allowed = settings.retrain_after_days + settings.freshness_model_grace_days
     return _clock(products.index, lag.clip(lower=0), "days", allowed, lag > allowed, names.map(said).fillna(missing))
 

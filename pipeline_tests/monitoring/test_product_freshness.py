@@ -196,20 +196,23 @@ def test_what_is_given_up_raises_nothing(shop: Shop) -> None:
 
 def test_models_grow_old_by_days_of_data(shop: Shop) -> None:
     """Age counts from the model's origin to the last day of sales, and is allowed RETRAIN_AFTER_DAYS and the grace."""
-    names = ("at_35", "at_36", "young", "old", "few")
+    names = ("at_35", "at_36", "young", "old", "few", "refused")
     shop.sell(*(sales(name) for name in names))
-    shop.products(at_35=56, at_36=56, young=40, old=66, few=12)
+    shop.products(at_35=56, at_36=56, young=40, old=66, few=12, refused=66)
     registry = shop.opened.registry
     job = builders.start(registry, "shop")
     for name, age in (("at_35", 35), ("at_36", 36)):
         origin = (LAST - pd.Timedelta(days=age)).date()
         made = registry.register(builders.manifest(job, "shop", name, origin=origin))
         registry.promote("shop", name, made.version, reason="first", actor="tests", figures={})
+    registry.register(builders.manifest(job, "shop", "refused", origin=LAST.date() - dt.timedelta(days=3)))
     found = shop.clock("model", morning(400))
     registry.close()
-    assert found["lag"].dropna().to_dict() == {"shop/at_35": 35, "shop/at_36": 36, "shop/old": 36, "shop/young": 10}
+    ages = {"shop/at_35": 35, "shop/at_36": 36, "shop/old": 36, "shop/young": 10, "shop/refused": 3}
+    assert found["lag"].dropna().to_dict() == ages
+    assert "not in use" in found.loc["shop/refused", "reason"]
     assert set(found.index[found["status"] == "STALE"]) == {"shop/at_36", "shop/old"}
-    assert found.loc["shop/old", "reason"] == "no model in use, though there are enough days"
+    assert found.loc["shop/old", "reason"] == "no model, though there are enough days"
     assert set(found["threshold"]) == {35}
 
 

@@ -63,7 +63,7 @@ monitor.app.command("emit-lineage-dataset-build")(monitor_lineage.emit_dataset_b
 monitor.app.command("emit-lineage-training-run")(monitor_lineage.emit_training_run)
 monitor.app.command("serving-health")(monitor_serving.serving_health)
 app.add_typer(metrics.app, name="metrics")
-monitor.app.command("serve-metrics")(metrics.serve)
+monitor.app.command("serve-metrics", help=metrics.UNDER_ANOTHER_NAME)(metrics.serve)
 monitor.app.command("demo-metrics")(monitor_metrics.demo_metrics)
 monitor.app.command("simulate-prediction")(monitor_metrics.simulate_prediction)
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Figures for Prometheus.", no_args_is_help=True)
 PORT = 9464
+UNDER_ANOTHER_NAME = """Serve /metrics, as `pipeline metrics serve` does; other systems know it by this name.
+
+Example: pipeline monitor serve-metrics --port 9464
+"""
 Host = Annotated[str, typer.Option("--host", help="Address to listen at; it asks nobody who he is.")]
 Port = Annotated[int, typer.Option("--port", help="Where to listen; 0: any port that is free.", min=0, max=65535)]
 

@@ -83,7 +83,7 @@ def test_our_own_table_needs_no_adapter(tmp_path: Path) -> None:
     import pandas as pd
 
     frame, path = pd.DataFrame({"product_id": ["a"], "lag_1": [1.0]}), tmp_path / "features.parquet"
-    metadata = described("shop/features", "v1", path, frame, ("product_id",))
+    metadata = described("shop/features", path, frame, ("product_id",))
     write_table(path, frame, metadata)
     assert read(path) == metadata == read(path.with_suffix(".json"))
 

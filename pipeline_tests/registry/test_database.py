@@ -59,7 +59,7 @@ def newer_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         import sqlalchemy as sa
         from alembic import op
 
-        revision, down_revision = "9999", "0006"
+        revision, down_revision = "9999", "0005"
         branch_labels = depends_on = None
 
 
@@ -107,7 +107,7 @@ def test_a_database_behind_is_not_touched(fresh: Registry, settings: Settings, n
     """Newer code refuses an older database, says what to type, and after that keeps every row."""
     job_id = start(fresh)
     version = register(fresh, job_id)
-    with pytest.raises(SchemaMismatchError, match=r"behind: it has 0006, needs 9999.*`pipeline registry upgrade`"):
+    with pytest.raises(SchemaMismatchError, match=r"behind: it has 0005, needs 9999.*`pipeline registry upgrade`"):
         open_registry(settings)
     engine = open_engine(settings)
     upgrade(engine)

@@ -129,7 +129,7 @@ def test_an_upgrade_counts_what_is_there(settings: Settings) -> None:
     with writer(engine).begin() as connection:
         config = _alembic()
         config.attributes["connection"] = connection
-        command.downgrade(config, "0005")
+        command.downgrade(config, "0004")
         assert "metric_totals" not in connection.dialect.get_table_names(connection)
     upgrade(engine)
     with engine.connect() as connection:

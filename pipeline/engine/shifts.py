@@ -19,8 +19,10 @@ import numpy as np
 
 from pipeline.engine.panel import Bools, Floats
 
-PRIOR = 30.0
-"""Degrees of freedom that the variance of all products counts for beside a product's own."""
+PRIOR = 20.0
+"""Degrees of freedom that the variance of all products counts for beside a product's own, where it is of so many."""
+LEAST_PRIOR = 5.0
+"""The same where no product has a past, and the usual variance stands in."""
 OVERLAP = 0.75
 """Degrees of freedom of a past stretch: neighbouring ones have days of their reference in common."""
 LEAST_PAST = 4
@@ -30,8 +32,11 @@ OUTLYING = 3.0
 NORMAL = 1.4826
 USUAL_VARIANCE = 0.03
 """Of a share beyond chance, where no product has a past."""
-SHARED_BY = 5
+SHARED_BY = 10
 """Products that must be busy to tell what all of them share."""
+LEAST_TESTS = 300
+"""Tests that false discoveries are reckoned over at least: where few products are looked at every day, one p-value in a
+hundred would else be called a shift each week."""
 BUSY_UNITS = 30.0
 LEAST_SHARED_SPREAD = 0.02
 MOST_LOST = -0.9
@@ -120,14 +125,17 @@ def moved(now: Stretch, past: Sequence[Stretch]) -> Moved:
     before = [one.shared for one in past]
     variance, freedom = _own_variance(past, before)
     # Where all products sell less, chance makes larger shares of what each of them sells.
-    spread = np.sqrt(_moderated(variance, freedom, now) / min(1 + shared, 1.0))
+    prior = _prior(variance)
+    spread = np.sqrt(_moderated(variance, freedom, prior, now) / min(1 + shared, 1.0))
     found = Moved(change, np.full(len(change), shared), change, np.full(len(change), _shared_chance(shared, before)))
-    p = 2 * t.sf(np.abs(found.own) / spread, PRIOR + freedom)
+    p = 2 * t.sf(np.abs(found.own) / spread, prior + freedom)
     return replace(found, p=np.where(np.isfinite(change), p, np.nan))
 
 
 def false_discoveries(p: Floats, share: float) -> Bools:
     """Return which p-values are found, by Benjamini and Hochberg (1995): at most `share` of the found are by chance.
+
+    Fewer than LEAST_TESTS are judged as so many would be of which the others say nothing; none above CHANCE is found.
 
     Args:
         p: any shape; NaN where nothing was judged.
@@ -137,7 +145,9 @@ def false_discoveries(p: Floats, share: float) -> Bools:
 
     judged, found = np.isfinite(p), np.zeros(p.shape, bool)
     if judged.any():
-        found[judged] = false_discovery_control(p[judged], method="bh") <= share
+        others = np.ones(max(LEAST_TESTS - int(judged.sum()), 0))
+        adjusted = false_discovery_control(np.concatenate([p[judged], others]), method="bh")
+        found[judged] = (adjusted[: int(judged.sum())] <= share) & (p[judged] <= CHANCE)
     return found
 
 
@@ -149,8 +159,7 @@ def drifting(kinds: Sequence[Moved], least: float, share: float) -> list[Bools]:
         least: share by which a product must have moved.
         share: see `false_discoveries`; it does not count what all products did.
     """
-    p = np.array([one.p for one in kinds])
-    found = false_discoveries(p, share) & (p <= CHANCE)
+    found = false_discoveries(np.array([one.p for one in kinds]), share)
     return [(one.alone(least) & rows) | one.with_all(least) for one, rows in zip(kinds, found, strict=True)]
 
 
@@ -172,14 +181,20 @@ def _own_variance(past: Sequence[Stretch], shared: Sequence[float]) -> tuple[Flo
     return np.where(enough, squares - chance, np.nan), np.where(enough, OVERLAP * count, 0.0)
 
 
-def _moderated(own: Floats | None, freedom: Floats | float, now: Stretch) -> Floats:
+def _prior(own: Floats | None) -> float:
+    """Degrees of freedom of the variance of all products; of a few products it is worth less."""
+    known = 0 if own is None else int(np.isfinite(own).sum())
+    return min(PRIOR, float(known)) if known else LEAST_PRIOR
+
+
+def _moderated(own: Floats | None, freedom: Floats | float, prior: float, now: Stretch) -> Floats:
     """(n,) variance of the judged shares: each product's own, drawn to that of all."""
     if own is None or not np.isfinite(own).any():
         return np.asarray(now.noise + USUAL_VARIANCE)
     busy = own[np.isfinite(own) & (now.expected >= BUSY_UNITS)]
     usual = np.median(busy) if len(busy) >= SHARED_BY else np.nanmedian(own)
     own = np.where(np.isfinite(own), np.maximum(own, 0.0), 0.0)
-    return np.asarray(now.noise + (PRIOR * max(float(usual), 0.0) + freedom * own) / (PRIOR + freedom))
+    return np.asarray(now.noise + (prior * max(float(usual), 0.0) + freedom * own) / (prior + freedom))
 
 
 def _shared_chance(shared: float, past: Sequence[float]) -> float:

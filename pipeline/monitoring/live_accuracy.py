@@ -11,7 +11,7 @@ from contracts import AccuracyRow, AccuracyVerdict, Metrics
 from pipeline.engine.metrics import SCALE_DAYS
 from pipeline.engine.paired import difference
 from pipeline.engine.panel import Bools, Floats
-from pipeline.engine.shifts import CHANCE, Stretch, false_discoveries, moved
+from pipeline.engine.shifts import Stretch, false_discoveries, moved
 from pipeline.forecasting.realised import in_hand, realised
 from pipeline.monitoring.live import Live, chance, percent
 from pipeline.settings import Settings
@@ -47,11 +47,9 @@ def accuracy(live: Live, settings: Settings) -> pd.DataFrame:
     """
     if live.issued.empty:
         return pd.DataFrame(columns=list(AccuracyRow.model_fields))
-    table = _scored(live, live.issued)
-    parts = [_summed(table, ALL, ALL)]
-    for first, last in HORIZONS:
-        chosen = live.issued[live.issued["horizon"].between(first, last)]
-        parts.append(_summed(_scored(live, chosen), _band(first, last, HORIZONS[-1][0]), ALL))
+    by_horizon = _scored(live)
+    table = by_horizon[by_horizon["band"] == ALL]
+    parts = [_summed(part, str(band), ALL) for band, part in by_horizon.groupby("band", sort=False)]
     ages = _ages(live, table)
     for first, last in AGES:
         parts.append(_summed(table[ages.between(first, last)], ALL, _band(first, last, AGES[-1][0])))
@@ -64,10 +62,16 @@ def _band(first: int, last: int, beyond: int) -> str:
     return f"{first}-" if first == beyond else f"{first}-{last}"
 
 
-def _scored(live: Live, issued: pd.DataFrame) -> pd.DataFrame:
-    """The forecasts in hand beside what came true; days that are no observation are left out."""
-    first = live.issued["origin"].min() - pd.Timedelta(days=SCALE_DAYS)
-    table = realised(in_hand(issued, live.data.tenant.timezone), live.data.panel.since(first))
+def _scored(live: Live) -> pd.DataFrame:
+    """The forecasts in hand, by `band` of days ahead and of all, beside what came true; masked days are left out."""
+    issued, zone = live.issued, live.data.tenant.timezone
+    parts = [in_hand(issued, zone).assign(band=ALL)]
+    for first, last in HORIZONS:
+        chosen = issued[issued["horizon"].between(first, last)]
+        parts.append(in_hand(chosen, zone).assign(band=_band(first, last, HORIZONS[-1][0])))
+    known = live.data.panel.since(issued["origin"].min() - pd.Timedelta(days=SCALE_DAYS))
+    # Once for all bands: many of their forecasts are the same.
+    table = realised(pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True), known)
     return table[table["actual"].notna()]
 
 
@@ -140,7 +144,7 @@ def _judged(live: Live, table: pd.DataFrame, settings: Settings) -> pd.DataFrame
     with np.errstate(invalid="ignore"):
         p = np.where(found.change > found.shared, found.p / 2, np.where(np.isfinite(found.p), 1 - found.p / 2, np.nan))
     worse: Bools = found.alone(least) & (np.nan_to_num(found.change) > 0)
-    worse = worse & false_discoveries(p, settings.drift_false_share) & (p <= CHANCE)
+    worse = worse & false_discoveries(p, settings.drift_false_share)
     together = found.with_all(least) & (found.shared > 0)
     return pd.DataFrame(
         {

@@ -223,7 +223,7 @@ def test_a_missing_column_fails_sales_with_its_name(copy: World):
     assert materialized(copy, run.run_id) == []
     after = stored(copy, TWIN)
     assert after.keys() == before.keys()
-    assert {name for name in after if after[name] != before[name]} == {"forecasts.parquet"}
+    assert {name for name in after if after[name] != before[name]} == {"forecasts.json", "forecasts.parquet"}
     forecasts = pd.read_parquet(copy.home.table(TWIN, "forecasts"))
     assert set(forecasts["stale"]) == {True}
     assert set(forecasts["reason"].str.contains("MissingColumns|no column 'quantity'")) == {True}

@@ -66,7 +66,7 @@ class DriftRow(Contract):
     change: float | None = Field(ge=-1, description="sold / expected - 1.")
     shared: float = Field(description="The same of the median product: what all of them did.")
     p: Share | None = Field(description="Chance that a stable product moves so far beside the others.")
-    drifting: bool
+    drifting: bool = Field(description="Whether it moved further than it usually does; a cause for training.")
     reason: str = Field(description="In words, with the figures.")
 
 

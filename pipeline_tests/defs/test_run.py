@@ -110,7 +110,7 @@ def test_a_model_says_why_tomorrow_is_what_it_is(models: dict[str, dg.AssetMater
 
 
 def test_tables_show_their_size_columns_and_rows(materializations: list[dg.AssetMaterialization], finished: Finished):
-    """Each stored table has a row count, its columns with their meaning, its path and a preview, all true."""
+    """Each stored table has a row count, its columns with their meaning, its path and a preview where it has rows."""
     tables = [name for name in TENANT_ASSETS if name != "report"]
     for one in materializations:
         name = one.asset_key.to_user_string()
@@ -128,7 +128,7 @@ def test_tables_show_their_size_columns_and_rows(materializations: list[dg.Asset
         untold = {column.name for column in schema.columns if not column.description}
         assert untold <= {"evaluation": {*FAMILIES}, "features": {*frame.columns[3:]}}.get(name, set()), name
         assert one.metadata["path"].value == str(finished.world.home.table(ODD, name)), name
-        assert isinstance(one.metadata["preview"], dg.TableMetadataValue), name
+        assert isinstance(one.metadata["preview"], dg.TableMetadataValue if len(frame) else dg.TextMetadataValue), name
 
 
 @pytest.mark.parametrize("product", tills.TRAINED, ids=lambda product: product[:20])

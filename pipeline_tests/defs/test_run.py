@@ -110,7 +110,7 @@ def test_a_model_says_why_tomorrow_is_what_it_is(models: dict[str, dg.AssetMater
 
 
 def test_tables_show_their_size_columns_and_rows(materializations: list[dg.AssetMaterialization], finished: Finished):
-    """Each stored table has a row count, its columns with their meaning, its path and a preview, all true."""
+    """Each stored table has a row count, its columns with their meaning, its path and a preview where it has rows."""
     tables = [name for name in TENANT_ASSETS if name != "report"]
     for one in materializations:
         name = one.asset_key.to_user_string()

@@ -30,10 +30,11 @@ from pipeline_tests.training.killing import TENANT, made_shop, open_shop
 from pipeline_tests.training.shop import Shop
 
 TELLING = (
-    "commit UPDATE training_jobs INSERT outbox",
+    "commit UPDATE training_jobs INSERT outbox INSERT metric_totals",
     "commit UPDATE outbox",
     "tear models",
-    "commit INSERT trained_models INSERT performance_metrics INSERT artefacts INSERT training_ledger",
+    "commit INSERT trained_models INSERT performance_metrics INSERT artefacts INSERT training_ledger "
+    "INSERT metric_totals",
     "commit UPDATE trained_models INSERT audit INSERT promotions",
 )
 """Kinds of steps before each of which something else is half done; the last step of the kind is taken."""

@@ -51,16 +51,13 @@ def serving_health(context: dg.AssetExecutionContext, installation: Installation
     )
 
 
-@dg.asset_check(asset=serving_health, partitions_def=DEPLOYMENTS)
+@dg.asset_check(asset=serving_health)
 def deployment_healthy(
     context: dg.AssetCheckExecutionContext, installation: InstallationResource
 ) -> dg.AssetCheckResult:
     """A deployment is healthy; one evaluation a deployment with the rule that it breaks, and one of all together."""
     states = remembered(installation.open().home)
     inner = context.op_execution_context
-    if inner.has_partition_key:
-        chosen = [state for state in states if plain_key(state.deployment_id) == inner.partition_key]
-        return _all(chosen)
     together = _all(states)
     at = together.to_asset_check_evaluation(inner.get_step_execution_context()).target_materialization_data
     # The evaluation that was logged last stands for the check in the UI's list: the worst comes last.

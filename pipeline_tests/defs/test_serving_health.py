@@ -65,20 +65,6 @@ def test_each_deployment_has_an_evaluation(empty: World) -> None:
     assert str(found[None].description).startswith("2 of 3 deployments are not healthy; silent: ")
 
 
-def test_one_deployment_can_be_checked_alone(empty: World) -> None:
-    """Run for a partition, as the UI offers, the check tells of that deployment and of no other."""
-    reported(empty)
-    judged(empty)
-    check = dg.AssetCheckKey(dg.AssetKey("serving_health"), CHECK)
-    job = definitions().resolve_implicit_global_asset_job_def()
-    alone = job.get_subset(asset_selection=set(), asset_check_selection={check})
-    with empty.instance() as instance:
-        result = alone.execute_in_process(instance=instance, tags={"dagster/partition": "slow/é"})
-    (found,) = result.get_asset_check_evaluations()
-    assert (found.partition, found.passed) == ("slow/é", False)
-    assert str(found.description).startswith("slow/é is degraded: ")
-
-
 def test_what_was_found_is_stored_and_shown(empty: World) -> None:
     """The file and the metadata hold the deployments, the counts and the faults; a plot of p95 is there and small."""
     reported(empty)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from contracts import AccuracyVerdict, Cause, Finding, Findings, Measured
 from pipeline.errors import MetadataError
 from pipeline.home import Home, write_atomically
-from pipeline.monitoring.live import Live
-from pipeline.monitoring.live_accuracy import ALL
 from pipeline.registry.records import ModelRecord
 from pipeline.tables import read_table, records
 
+if TYPE_CHECKING:
+    from pipeline.monitoring.live import Live
+
+ALL = "all"
+"""Every horizon, every age: the row over all of `forecast_accuracy`."""
 _LOG = logging.getLogger(__name__)
 
 

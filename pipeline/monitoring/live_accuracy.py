@@ -13,12 +13,12 @@ from pipeline.engine.paired import difference
 from pipeline.engine.panel import Bools, Floats
 from pipeline.engine.shifts import Stretch, false_discoveries, moved
 from pipeline.forecasting.realised import in_hand, realised
+from pipeline.monitoring.causes import ALL
 from pipeline.monitoring.live import Live, chance, percent
 from pipeline.settings import Settings
 from pipeline.tables import records
 from pipeline.training.manifest import grade
 
-ALL = "all"
 HORIZONS = ((1, 3), (4, 7), (8, 365))
 AGES = ((0, 6), (7, 13), (14, 27), (28, 10_000))
 LEAST_DAYS = 10

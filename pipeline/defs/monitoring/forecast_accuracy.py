@@ -11,9 +11,9 @@ from pipeline.defs.ingestion.assets import OWNERS, calendar, sales
 from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import numbers, of_table
-from pipeline.monitoring.causes import remember
+from pipeline.monitoring.causes import ALL, remember
 from pipeline.monitoring.live import load_live
-from pipeline.monitoring.live_accuracy import ALL, accuracy
+from pipeline.monitoring.live_accuracy import accuracy
 from pipeline.plots import as_markdown_image, bar_plot
 from pipeline.tables import read_table, records, write_table
 

@@ -127,7 +127,7 @@ def _timed(name: str, settings: Settings) -> Timed:
         job = registry.start_job(TENANT, name="bench", cause="bench", requested_by="bench")
         begun = time.perf_counter()
         for number in range(REGISTERED):
-            registry.register(_manifest(job, f"product {number}", BEGIN))
+            registry.register(small_manifest(job, f"product {number}", BEGIN))
         registering = time.perf_counter() - begun
         champions = {family: _champion(family, job, registry, store) for family in ("linear", "lightgbm")}
         _fill(settings, job)
@@ -146,7 +146,7 @@ def _champion(family: str, job: str, registry: Registry, store: ArtefactStore) -
     panel, outlook = _sales()
     files = FAMILIES[family].fit(panel, outlook, Recipe()).to_files()
     refs = tuple(store.put(name, content) for name, content in files.items())
-    made = registry.register(_manifest(job, family, BEGIN, family, refs))
+    made = registry.register(small_manifest(job, family, BEGIN, family, refs))
     registry.promote(TENANT, family, made.version, reason="bench", actor="bench", figures={})
 
     def load() -> None:
@@ -159,7 +159,7 @@ def _champion(family: str, job: str, registry: Registry, store: ArtefactStore) -
 
 def _fill(settings: Settings, job: str) -> None:
     """Put in the rest of the versions, as `register` would have, many at once."""
-    row = model_row(_manifest(job, "product 0", BEGIN), None)
+    row = model_row(small_manifest(job, "product 0", BEGIN), None)
     figures = [("combination", "wape", 0.2), ("naive", "wape", 0.3)]
     engine = open_engine(settings)
     with writer(engine).begin() as connection:  # A hundred thousand transactions would take minutes.
@@ -184,9 +184,10 @@ def _fill(settings: Settings, job: str) -> None:
     engine.dispose()
 
 
-def _manifest(
+def small_manifest(
     job: str, product: str, moment: dt.datetime, family: str = "linear", files: tuple[ArtefactRef, ...] = ()
 ) -> ModelManifest:
+    """Return the manifest of a small model."""
     metrics = Metrics(n=56, mae=2.0, rmse=3.0, wape=0.2, mase=0.7, coverage=0.9)
     return ModelManifest(
         tenant_id=TENANT,

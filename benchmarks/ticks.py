@@ -15,22 +15,29 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 from sqlalchemy import insert
 
 from benchmarks.page import Choice, Page, figure, steps, table, verdict
-from contracts import FileSource, LedgerRow, Outcome, PlanRow, Tenant
+from benchmarks.registry import small_manifest
+from contracts import Cause, FileSource, Finding, Findings, Freshness, LedgerRow, Outcome, PlanRow, Tenant
 from contracts.tenants import QuietHours
 from pipeline.commands.dagster_runs import opened_instance, register_tenants
 from pipeline.commands.shared import prepared
 from pipeline.defs.resources import InstallationResource
+from pipeline.home import write_atomically
 from pipeline.installation import Installation
 from pipeline.keys import partition_key, slug
+from pipeline.monitoring.causes import findings_path
+from pipeline.monitoring.product_freshness import CLOCKS
 from pipeline.registry import open_engine
 from pipeline.registry.database import writer
+from pipeline.registry.manifests import model_row
 from pipeline.registry.records import JobStatus
-from pipeline.registry.tables import TrainingLedger
+from pipeline.registry.tables import TrainedModel, TrainingLedger
 from pipeline.settings import get_settings
 from pipeline.sources.extract import remember_plan, source_fingerprint
+from pipeline.tables import write_table
 from pipeline.tenants import save_tenant
 
 TENANTS, PRODUCTS = 200, 50
@@ -40,7 +47,18 @@ TIMES = 5
 MOST = 1.0
 """Seconds that a tick may take."""
 HASH = "0" * 64
-SENSORS = ("new_sales", "unfinished_trainings", "long_waits", "failed_runs", "event_relay", "messages")
+MADE = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
+VERSION = MADE.strftime("%Y%m%d_%H%M%S")
+SENSORS = (
+    "new_sales",
+    "unfinished_trainings",
+    "watched_models",
+    "conditions",
+    "long_waits",
+    "failed_runs",
+    "event_relay",
+    "messages",
+)
 SCHEDULES = ("weekly_retraining", "daily_forecasts", "nightly_data_check")
 
 
@@ -84,8 +102,9 @@ def page(found: list[Tick]) -> Page:
         "",
         f"{TENANTS} tenants with {PRODUCTS} products each, {TENANTS * PRODUCTS:,} in all, their sales in files; "
         f"{RUNS_A_TENANT * TENANTS} runs of the last day, {FAILED} of them failed. Medians of {TIMES} in one process; "
-        "the daemon's own call adds to them. Busy: the sales of all tenants have changed; it is the night of all "
-        f"tenants and nothing was asked for yet; a first look at the failed runs. A tick may take {MOST:g} s.",
+        "the daemon's own call adds to them. Busy: the sales of all tenants have changed; accuracy and drift found all "
+        "models failing, and every product is stale; it is the night of all tenants and nothing was asked for yet; a "
+        f"first look at the failed runs. A tick may take {MOST:g} s.",
         "",
         *table(("", "idle, s", "busy, s", "runs asked for", ""), rows),
     ]
@@ -142,14 +161,37 @@ def _trained(installation: Installation, tenant: Tenant) -> None:
         LedgerRow(product_id=product, job_id=job, outcome=Outcome.SKIPPED, origin=today, seconds=1, **shared)
         for product in products
     ]
+    model = model_row(small_manifest(job, "product 0", MADE), None)
+    named = [{"tenant_id": tenant.id, "product_id": one, "product_key": slug(one)} for one in products]
     engine = open_engine(installation.settings)
     with writer(engine).begin() as connection:  # Ten thousand transactions would take minutes.
+        connection.execute(insert(TrainedModel), [model | one for one in named])
         connection.execute(
             insert(TrainingLedger), [{**row.model_dump(), "product_key": slug(row.product_id)} for row in rows]
         )
     engine.dispose()
     registry.finish_job(job, JobStatus.COMPLETED, counts={Outcome.SKIPPED.value: PRODUCTS})
     _planned(installation, tenant)
+
+
+def _watched(installation: Installation, tenants: list[Tenant], *, well: bool) -> None:
+    """Leave what the monitoring leaves: all models hold and no product is stale, or none and all."""
+    today = dt.datetime.now(dt.UTC).date()
+    rows = []
+    for tenant in tenants:
+        names = [f"product {number}" for number in range(PRODUCTS)]
+        found = [
+            Finding(product_id=name, version=VERSION, cause=Cause.DRIFT, reason="sales shifted")
+            for name in ([] if well else names)
+        ]
+        told = Findings(tenant_id=tenant.id, origin=today, found=tuple(found))
+        write_atomically(findings_path(installation.home, tenant.id), told.model_dump_json().encode())
+        rows += [(tenant.id, name, clock, 90_000.0) for name in names for clock in CLOCKS]
+    status = Freshness.FRESH if well else Freshness.STALE
+    table = pd.DataFrame(rows, columns=["tenant_id", "product_id", "clock", "lag"])
+    path = installation.home.monitoring / "freshness.parquet"
+    path.parent.mkdir(exist_ok=True)
+    write_table(path, table.assign(status=status.value, reason="its last day lies 25 hours back"))
 
 
 def _planned(installation: Installation, tenant: Tenant) -> None:
@@ -191,8 +233,12 @@ def _ticks(
                 busy, asked = _sensor(instance, name)
                 for tenant in tenants:
                     _planned(installation, tenant)
-            if name == "failed_runs":
+            if name in ("watched_models", "conditions"):
+                _watched(installation, tenants, well=False)
+            if name in ("watched_models", "conditions", "failed_runs"):
                 busy, asked = _sensor(instance, name)
+            if name in ("watched_models", "conditions"):
+                _watched(installation, tenants, well=True)
             yield Tick(name, statistics.median(_sensor(instance, name)[0] for _ in range(TIMES)), busy, asked)
     for name in SCHEDULES:
         with doing(name):

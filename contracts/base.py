@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 SCHEMA_VERSION = "1"
 
@@ -14,8 +14,21 @@ def _to_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-UtcDatetime = Annotated[AwareDatetime, AfterValidator(_to_utc)]
-"""A time-zone aware moment, stored as UTC; a naive one is refused."""
+def _iso(value: object) -> object:
+    """Read a text as ISO 8601 alone: pydantic would take one of digits for seconds since 1970, and it is a slip."""
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("a moment is written in ISO 8601 with its timezone, as 2026-03-01T10:00:00Z is")
+    return moment
+
+
+UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_iso), AfterValidator(_to_utc)]
+"""A time-zone aware moment, stored as UTC; a naive one is refused, and so is a number."""
 
 TenantId = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$"), Field(description="Id of the business.")

@@ -28,13 +28,13 @@ def compute_freshness(
 
     Example: pipeline monitor compute-freshness --metadata-path data/features.parquet
     """
-    from contracts import Freshness
+    from contracts import DatasetMetadata, Freshness
     from pipeline.monitoring.adapters import adapters_of
     from pipeline.monitoring.artefacts import find
     from pipeline.monitoring.freshness import freshness_of, threshold_of
 
     settings = get_settings()
-    metadata = find(metadata_path, adapters_of(settings)).dataset()
+    metadata = find(metadata_path, adapters_of(settings)).of(DatasetMetadata)
     threshold = threshold_of(metadata.dataset_name, settings) if threshold_seconds is None else threshold_seconds
     result = freshness_of(metadata, dt.datetime.now(dt.UTC), threshold)
     typer.echo(result.model_dump_json(indent=2))

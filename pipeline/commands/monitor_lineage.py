@@ -3,47 +3,54 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from pipeline.commands.shared import aside, prepared
 from pipeline.errors import StorageError
 from pipeline.places import redacted
+from pipeline.settings import get_settings
 
 if TYPE_CHECKING:
-    from contracts import LineageEvent
+    from contracts import Contract, LineageEvent
 
-MetadataPath = Annotated[Path, typer.Option("--metadata-path", help="JSON file.")]
+MetadataPath = Annotated[Path, typer.Option("--metadata-path", help="A .json file, a .parquet file, or a folder.")]
+Wanted = TypeVar("Wanted", bound="Contract")
 
 
 def emit_dataset_build(metadata_path: MetadataPath) -> None:
-    """Note that a data set was built, from a file that holds a DatasetMetadata; print the event.
+    """Note that a data set was built, as a DatasetMetadata or another system's table says; print the event.
 
-    Exit status 0: it is noted; 1: the file is none, or the log cannot be written.
+    Exit status 0: it is noted; 1: that is none, or the log cannot be written.
 
     Example: pipeline monitor emit-lineage-dataset-build --metadata-path features.json
     """
     from contracts import DatasetMetadata
-    from pipeline.monitoring.lineage.foreign import read_described
     from pipeline.monitoring.lineage.steps import dataset_built
 
-    described = read_described(metadata_path, DatasetMetadata)
+    described = _described(metadata_path, DatasetMetadata)
     _note(dataset_built(described, None, path=redacted(described.path)))
 
 
 def emit_training_run(metadata_path: MetadataPath) -> None:
-    """Note that a model was trained, from a file that holds a TrainingMetadata; print the event.
+    """Note that a model was trained, as a TrainingMetadata or another system's bundle says; print the event.
 
-    Exit status 0: it is noted; 1: the file is none, or the log cannot be written.
+    Exit status 0: it is noted; 1: that is none, or the log cannot be written.
 
     Example: pipeline monitor emit-lineage-training-run --metadata-path training.json
     """
     from contracts import TrainingMetadata
-    from pipeline.monitoring.lineage.foreign import read_described
     from pipeline.monitoring.lineage.steps import training_told
 
-    _note(training_told(read_described(metadata_path, TrainingMetadata)))
+    _note(training_told(_described(metadata_path, TrainingMetadata)))
+
+
+def _described(path: Path, wanted: type[Wanted]) -> Wanted:
+    from pipeline.monitoring.adapters import adapters_of
+    from pipeline.monitoring.artefacts import find
+
+    return find(path, adapters_of(get_settings())).of(wanted)
 
 
 def _note(event: LineageEvent) -> None:

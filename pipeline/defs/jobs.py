@@ -23,6 +23,7 @@ TENANT_ASSETS = (
 )
 
 FEEDBACK_ASSETS = ("lineage", "freshness", "contract_validation", "serving_health")
+DEPLOYMENT_CHECK = dg.AssetCheckKey(dg.AssetKey("deployments"), "deployment_healthy")
 
 train_and_forecast = dg.define_asset_job(
     "train_and_forecast",
@@ -62,7 +63,7 @@ check_data = dg.define_asset_job(
 
 feedback = dg.define_asset_job(
     "feedback",
-    selection=list(FEEDBACK_ASSETS),
+    selection=dg.AssetSelection.assets(*FEEDBACK_ASSETS) | dg.AssetSelection.checks(DEPLOYMENT_CHECK),
     executor_def=dg.in_process_executor,
     tags={PRIORITY_TAG: str(NUMBERS[Priority.LOW])},
     description="Look over all tenants what is late, broken or unwell; nothing is trained or forecast.",

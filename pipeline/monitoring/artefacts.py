@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import JsonValue
 
@@ -31,6 +32,8 @@ KNOWN: tuple[type[Contract], ...] = (
 )
 """What a JSON object may be; of two that its fields fit equally well the first."""
 
+Wanted = TypeVar("Wanted", bound=Contract)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -53,15 +56,15 @@ class Found:
             raise MetadataError(f"{shown(self.path)}: {self.how} needs what is not there: {'; '.join(self.missing)}")
         return to_contract(self.values, self.contract, shown(self.path), self.sources)
 
-    def dataset(self) -> DatasetMetadata:
-        """Return it as the metadata of a data set.
+    def of(self, wanted: type[Wanted]) -> Wanted:
+        """Return it as the contract that is wanted.
 
         Raises:
             MetadataError: it is something else, or not as the contract says.
         """
         found = self.metadata()
-        if not isinstance(found, DatasetMetadata):
-            raise MetadataError(f"{shown(self.path)} is {self.contract.__name__}; only a data set has freshness")
+        if not isinstance(found, wanted):
+            raise MetadataError(f"{shown(self.path)} is {self.contract.__name__}; {wanted.__name__} is wanted here")
         return found
 
 

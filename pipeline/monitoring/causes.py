@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 from contracts import AccuracyVerdict, Cause, Finding, Findings, Measured
 from pipeline.errors import MetadataError
 from pipeline.home import Home, write_atomically
-from pipeline.registry.records import ModelRecord
+from pipeline.registry.registry import Registry
 from pipeline.tables import read_table, records
 
 if TYPE_CHECKING:
@@ -66,20 +65,24 @@ def findings(home: Home, tenant_id: str) -> Findings | None:
         ) from error
 
 
-def open_findings(found: Findings | None, latest: Mapping[str, ModelRecord]) -> list[Finding]:
-    """Return the findings that no later training has answered: those about a product's newest model."""
-    if found is None:
+def open_findings(found: Findings | None, registry: Registry) -> list[Finding]:
+    """Return the findings that no later training has answered: those about a product's newest model.
+
+    The registry is asked only where something was found.
+    """
+    if found is None or not found.found:
         return []
-    return [one for one in found.found if (model := latest.get(one.product_id)) and model.version == one.version]
+    newest = registry.newest_versions(found.tenant_id)
+    return [one for one in found.found if newest.get(one.product_id) == one.version]
 
 
-def causes_found(home: Home, tenant_id: str, latest: Mapping[str, ModelRecord]) -> dict[str, tuple[Cause, str]]:
+def causes_found(home: Home, tenant_id: str, registry: Registry) -> dict[str, tuple[Cause, str]]:
     """Return, by product, the cause for training that was found and not answered yet, and its reason in words.
 
     A file that cannot be read keeps nothing from being trained: it is logged.
     """
     try:
-        found = open_findings(findings(home, tenant_id), latest)
+        found = open_findings(findings(home, tenant_id), registry)
     except MetadataError as error:
         _LOG.warning("planning without what accuracy and drift found: %s", error)
         return {}

@@ -9,7 +9,7 @@ from functools import partial
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from contracts import Cause, HealthStatus, Severity
+from contracts import Cause, HealthStatus, Measured, Severity
 from pipeline.errors import MetadataError
 from pipeline.home import Home
 from pipeline.installation import Installation
@@ -30,6 +30,10 @@ STALE, DEPLOYMENT = "products_stale", "deployment_unwell"
 COVERAGE, DRIFT, ACCURACY = "coverage_out_of_range", "demand_drift", "accuracy_falling"
 KINDS = {BREAKER, QUEUE, CHECKSUM, STALE, DEPLOYMENT, COVERAGE, DRIFT, ACCURACY}
 CAUSES = {DRIFT: Cause.DRIFT, ACCURACY: Cause.LIVE_ACCURACY}
+OF_FINDINGS = (COVERAGE, DRIFT, ACCURACY)
+"""Kinds that come of one file of a tenant."""
+CHANGES = 200
+"""Alerts that a look raises and ends at most, so that it takes no longer than a tick may."""
 SHOWN = 5
 """Products that a message names."""
 LONGEST = 2000
@@ -90,49 +94,48 @@ def look(opened: Installation, queue: Sequence[Waiting], memory: Memory, at: dt.
     """
     settings, home, registry = opened.settings, opened.home, opened.registry
     found = Look(_remembered(registry, queue, memory, settings, at))
-    sources: list[tuple[str, str, Callable[[], Iterable[Condition]]]] = [
-        (BREAKER, "", partial(_breakers, registry, settings, at)),
-        (QUEUE, "", partial(_queue, found.memory, settings, at)),
-        (CHECKSUM, "", partial(_checksums, found.memory, settings, at)),
-        (STALE, "", partial(_stale, home)),
-        (DEPLOYMENT, "", partial(_deployments, home)),
+    sources: list[tuple[Sequence[str], str, Callable[[], Iterable[Condition]]]] = [
+        ([BREAKER], "", partial(_breakers, registry, settings, at)),
+        ([QUEUE], "", partial(_queue, found.memory, settings, at)),
+        ([CHECKSUM], "", partial(_checksums, found.memory, settings, at)),
+        ([STALE], "", partial(_stale, home)),
+        ([DEPLOYMENT], "", partial(_deployments, home)),
     ]
-    for tenant in tenant_ids(home):
-        sources += [
-            (COVERAGE, tenant, partial(_coverage, home, tenant, settings)),
-            (DRIFT, tenant, partial(_odd, home, registry, tenant, DRIFT)),
-            (ACCURACY, tenant, partial(_odd, home, registry, tenant, ACCURACY)),
-        ]
-    for kind, tenant, source in sources:
+    sources += [(OF_FINDINGS, tenant, partial(_found, opened, tenant)) for tenant in tenant_ids(home)]
+    for kinds, tenant, source in sources:
         try:
             found.holds += source()
         except MetadataError as error:
-            found.unseen.add((kind, tenant))
-            found.faults += [str(error)] if str(error) not in found.faults else []
+            found.unseen |= {(kind, tenant) for kind in kinds}
+            found.faults.append(str(error))
     return found
 
 
 def note(registry: Registry, found: Look, at: dt.datetime) -> Iterator[str]:
     """Raise and end alerts as a look found it, and yield in words what has changed.
 
-    An alert that is open, and says what is found again, is left alone: it is no further event that it still holds.
+    An alert that is open, and says what is found again, is left alone: it is no further event that it still holds. What
+    goes beyond `CHANGES` is left for the next look, and told.
     """
-    before = {(one.kind, one.tenant_id, one.subject): one for one in registry.alerts(limit=None)}
-    holding = {(one.subject.kind, one.subject.tenant_id, one.subject.name): one for one in found.holds}
-    for key, condition in holding.items():
-        alert, trouble = before.get(key), condition.trouble
-        if alert is not None and (alert.severity, alert.message) == (trouble.severity, trouble.message):
-            continue
-        if registry.note_trouble(condition.subject, trouble, at):
-            yield f"an alert was raised: {condition.subject.kind}: {condition.subject.name}: {trouble.message}"
-    for kind, tenant_id, name in before.keys() - holding.keys():
-        unseen = {(kind, ""), (kind, tenant_id)} & found.unseen
-        if (
-            kind in KINDS
-            and not unseen
-            and registry.note_well(Subject(kind, tenant_id, name), "it does not hold any more", at)
-        ):
-            yield f"an alert has ended: {kind}: {name}"
+    before = {Subject(one.kind, one.tenant_id, one.subject): one for one in registry.alerts(limit=None)}
+    holding = {one.subject: one.trouble for one in found.holds}
+    ended = [
+        subject
+        for subject in before.keys() - holding.keys()
+        if subject.kind in KINDS and not {(subject.kind, ""), (subject.kind, subject.tenant_id)} & found.unseen
+    ]
+    told = {subject: (alert.severity, alert.message) for subject, alert in before.items()}
+    raised = [subject for subject in holding if subject not in before]
+    other = [s for s, now in holding.items() if s in before and told[s] != (now.severity, now.message)]
+    changes = [*raised, *ended, *other]
+    for subject in changes[:CHANGES]:
+        if subject in holding:
+            if registry.note_trouble(subject, holding[subject], at):
+                yield f"an alert was raised: {subject.kind}: {subject.name}: {holding[subject].message}"
+        elif registry.note_well(subject, "it does not hold any more", at):
+            yield f"an alert has ended: {subject.kind}: {subject.name}"
+    if left := changes[CHANGES:]:
+        yield f"{len(left)} alerts more are raised or ended at the next look"
 
 
 def _remembered(
@@ -201,9 +204,20 @@ def _deployments(home: Home) -> Iterator[Condition]:
             yield Condition(subject, _trouble(severities[one.status], f"{one.status.value}: {one.detail}", action))
 
 
-def _coverage(home: Home, tenant: str, settings: Settings) -> Iterator[Condition]:
-    found = findings(home, tenant)
-    measured = found.coverage if found is not None else None
+def _found(opened: Installation, tenant: str) -> Iterator[Condition]:
+    """What accuracy and drift found of a tenant's models."""
+    found = findings(opened.home, tenant)
+    if found is None:
+        return
+    yield from _coverage(tenant, found.coverage, opened.settings)
+    left = open_findings(found, opened.registry)
+    action = "Nothing at first: the products are due for training, with this cause. Look whether something changed."
+    for kind, cause in CAUSES.items():
+        if reasons := {one.product_id: one.reason for one in left if one.cause is cause}:
+            yield Condition(Subject(kind, tenant, "products"), _trouble(Severity.LOW, _named(reasons), action))
+
+
+def _coverage(tenant: str, measured: Measured | None, settings: Settings) -> Iterator[Condition]:
     least, most = settings.alert_coverage_least, settings.alert_coverage_most
     if measured is None or measured.days < settings.alert_coverage_days or least <= measured.value <= most:
         return
@@ -213,18 +227,6 @@ def _coverage(home: Home, tenant: str, settings: Settings) -> Iterator[Condition
     if measured.value > most:
         action = "Train the tenant: ranges are measured anew. Until then they are wider than they need be."
     yield Condition(Subject(COVERAGE, tenant, "coverage"), _trouble(Severity.MEDIUM, message, action))
-
-
-def _odd(home: Home, registry: Registry, tenant: str, kind: str) -> Iterator[Condition]:
-    """Products that were found and not trained since; the registry is asked only where there are some."""
-    found = findings(home, tenant)
-    if found is None or not found.found:
-        return
-    left = open_findings(found, registry.latest(tenant))
-    reasons = {one.product_id: one.reason for one in left if one.cause is CAUSES[kind]}
-    if reasons:
-        action = "Nothing at first: the products are due for training, with this cause. Look whether something changed."
-        yield Condition(Subject(kind, tenant, "products"), _trouble(Severity.LOW, _named(reasons), action))
 
 
 def _named(reasons: Mapping[str, str]) -> str:

@@ -65,7 +65,7 @@ def _look(path: Path, adapters: Sequence[Adapter], settings: Settings, now: dt.d
         found = find(path, adapters)
         if found.contract is not DatasetMetadata:
             return None
-        metadata = found.dataset()
+        metadata = found.of(DatasetMetadata)
         threshold = threshold_of(metadata.dataset_name, settings)
         result = freshness_of(metadata, now, threshold)
     except MetadataError as error:

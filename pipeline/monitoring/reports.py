@@ -56,7 +56,7 @@ def _of_dataset(found: Found, now: dt.datetime) -> Iterator[CheckResult]:
         if not passed:
             return
     try:
-        result = freshness_of(found.dataset(), now, 0)
+        result = freshness_of(found.of(DatasetMetadata), now, 0)
     except MetadataError as error:
         yield _failed("freshness_computable", error)
         return

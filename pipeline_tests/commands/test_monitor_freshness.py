@@ -59,7 +59,7 @@ def test_foreign_tables_have_freshness(fresh: Terminal, tmp_path: Path) -> None:
     ("name", "words"),
     [
         ("gone.json", "cannot be read: No such file"),
-        ("run", "is TrainingMetadata; only a data set has freshness"),
+        ("run", "is TrainingMetadata; DatasetMetadata is wanted here"),
         ("naive.json", "built_at = '2026-03-02T04:05:06'"),
         ("future.json", "in the future"),
         ("torn.json", "no JSON"),

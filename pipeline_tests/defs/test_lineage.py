@@ -17,6 +17,7 @@ from pipeline.monitoring.lineage.log import Ref, day_files
 from pipeline.monitoring.lineage.walk import back, forward
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.world import ODD, TWIN, Finished, World, definitions
+from pipeline_tests.monitoring import foreign
 from pipeline_tests.monitoring.lineage.events import receiver
 
 BREAD = tills.STEADY[0]
@@ -233,7 +234,19 @@ def test_other_systems_note_what_they_made(copy: World, tmp_path: Path) -> None:
     trail = back(copy.home.lineage, [Ref("rain", described["model_version"])])
     assert (trail.missing, len(trail.made)) == (set(), 2)
     refused = run(copy, "monitor", "emit-lineage-training-run", "--metadata-path", str(dataset))
-    assert "is no TrainingMetadata: run_id: Field required" in str(refused.exception)
-    assert "cannot be read" in str(
-        run(copy, "monitor", "emit-lineage-dataset-build", "--metadata-path", "nowhere").exception
-    )
+    assert "is DatasetMetadata; TrainingMetadata is wanted here" in str(refused.exception)
+    refused = run(copy, "monitor", "emit-lineage-dataset-build", "--metadata-path", "nowhere")
+    assert "cannot be read" in str(refused.exception)
+
+
+def test_foreign_artefacts_are_noted_as_adapters_read_them(copy: World, tmp_path: Path) -> None:
+    """Another system's table and bundle, which hold no contract of ours, are inputs and outputs by name and version."""
+    made = foreign.parquet(tmp_path / "stations.parquet")
+    trained = foreign.bundle(tmp_path / "run", input_dataset_name="stations", input_dataset_version=foreign.STAMP)
+    done = run(copy, "monitor", "emit-lineage-dataset-build", "--metadata-path", str(made))
+    told = json.loads(done.stdout)["outputs"]["dataset"]
+    assert (done.exit_code, told["name"], told["version"]) == (0, "stations", foreign.STAMP)
+    done = run(copy, "monitor", "emit-lineage-training-run", "--metadata-path", str(trained))
+    model = json.loads(done.stdout)["outputs"]["model"]
+    trail = back(copy.home.lineage, [Ref(model["name"], model["version"])])
+    assert (trail.missing, len(trail.made)) == (set(), 2)

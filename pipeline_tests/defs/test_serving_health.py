@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,7 +13,7 @@ from pipeline_tests.defs.server import Server, serving
 from pipeline_tests.defs.world import World, definitions
 from pipeline_tests.monitoring.servers import file_at, report, steady, window
 
-CHECK = "deployment_healthy"
+CHECK, TOGETHER = "deployment_healthy", "deployments_healthy"
 
 
 def metrics(world: World) -> Path:
@@ -32,21 +31,22 @@ def reported(world: World) -> None:
 
 
 def judged(world: World) -> dg.ExecuteInProcessResult:
-    """Materialize the asset with its check, as the UI does."""
-    job = definitions().resolve_implicit_global_asset_job_def()
+    """One round of the feedback layer."""
     with world.instance() as instance:
-        result = job.execute_in_process(
-            instance=instance,
-            asset_selection=[dg.AssetKey("serving_health")],
-            raise_on_error=False,
-        )
-        assert result.success
-        return result
+        result = definitions().resolve_job_def("feedback").execute_in_process(instance=instance)
+    assert result.success
+    return result
 
 
 def by_deployment(result: dg.ExecuteInProcessResult) -> dict[str | None, dg.AssetCheckEvaluation]:
-    """What the check found, by deployment; None: all together."""
-    return {found.partition: found for found in result.get_asset_check_evaluations() if found.check_name == CHECK}
+    """What the checks found, by deployment; None: all together."""
+    found = [one for one in result.get_asset_check_evaluations() if one.check_name in (CHECK, TOGETHER)]
+    together = [one for one in found if one.partition is None]
+    assert sorted((one.asset_key.to_user_string(), one.check_name) for one in together) == [
+        ("deployments", CHECK), ("serving_health", TOGETHER),
+    ]  # fmt: skip
+    assert together[0].description == together[1].description
+    return {one.partition: one for one in found}
 
 
 def test_each_deployment_has_an_evaluation(empty: World) -> None:
@@ -75,7 +75,11 @@ def test_what_was_found_is_stored_and_shown(empty: World) -> None:
     ]  # fmt: skip
     assert (stored["windows"], stored["fault_count"], stored["conflicts"]) == (61, 1, [])
     assert "torn" in stored["faults"][0]["reason"]
-    (made,) = result.asset_materializations_for_node("serving_health")
+    noted = result.asset_materializations_for_node("serving_health")
+    (made,) = [one for one in noted if one.partition is None]
+    each = {one.partition: one.description for one in noted if one.asset_key == dg.AssetKey("deployments")}
+    assert each["well"] == "healthy: all checks passed"
+    assert sorted(map(str, each)) == ["silent", "slow/é", "well"]
     values = {name: entry.value for name, entry in made.metadata.items()}
     assert {name: values[name] for name in ("healthy", "degraded", "unhealthy", "windows", "faults", "conflicts")} == {
         "healthy": 1, "degraded": 1, "unhealthy": 1, "windows": 61, "faults": 1, "conflicts": 0,
@@ -111,23 +115,23 @@ def test_one_that_falls_silent_is_told_until_it_is_forgotten(empty: World) -> No
         assert instance.get_dynamic_partitions("deployments") == []
 
 
-QUERY = """query { assetNodeOrError(assetKey: {path: ["serving_health"]}) { ... on AssetNode { assetChecksOrError {
-  ... on AssetChecks { checks { name executionForLatestMaterialization { status }
+QUERY = """query { assetNodeOrError(assetKey: {path: ["deployments"]}) {
+  ... on AssetNode { partitionKeys assetChecksOrError { ... on AssetChecks { checks { name
     partitionStatuses { ... on AssetCheckDefaultPartitionStatuses { succeededPartitions failedPartitions } } } } } } }
-  assetCheckExecutions(assetKey: {path: ["serving_health"]}, checkName: "deployment_healthy", limit: 20) {
+  assetCheckExecutions(assetKey: {path: ["deployments"]}, checkName: "deployment_healthy", limit: 20) {
     status evaluation { partition description targetMaterialization { runId } } } }"""
 
 
 @pytest.mark.long
 def test_the_ui_shows_each_deployment(empty: World, tmp_path: Path) -> None:
-    """After a run from the UI its server tells, for each deployment of now, status and detail; the check as failed."""
+    """After a round its server tells each deployment of now as a partition, with status and detail of its check."""
     empty.root.mkdir()
     reported(empty)
     with serving(empty, tmp_path / "dev.log") as server:
         launched(server)
         said = server.ask(QUERY)
+    assert sorted(said["assetNodeOrError"]["partitionKeys"]) == ["silent", "slow/é", "well"]
     (check,) = said["assetNodeOrError"]["assetChecksOrError"]["checks"]
-    assert check["executionForLatestMaterialization"]["status"] == "FAILED"
     assert check["partitionStatuses"]["succeededPartitions"] == ["well"]
     assert sorted(check["partitionStatuses"]["failedPartitions"]) == ["silent", "slow/é"]
     told = {one["evaluation"]["partition"]: (one["status"], one["evaluation"]) for one in said["assetCheckExecutions"]}
@@ -135,17 +139,15 @@ def test_the_ui_shows_each_deployment(empty: World, tmp_path: Path) -> None:
         None: "FAILED", "well": "SUCCEEDED", "slow/é": "FAILED", "silent": "FAILED",
     }  # fmt: skip
     assert "the latest p95 of predict is 800 ms" in told["slow/é"][1]["description"]
-    assert all(evaluation["targetMaterialization"] for _, evaluation in told.values())
+    assert all(evaluation["targetMaterialization"] for name, (_, evaluation) in told.items() if name is not None)
 
 
 def launched(server: Server) -> None:
-    """Materialize the asset as the button in the UI does, and wait until the run has ended."""
-    where = {"repositoryName": "__repository__", "repositoryLocationName": "pipeline", "pipelineName": "__ASSET_JOB"}
-    chosen: dict[str, Any] = {"assetSelection": [{"path": ["serving_health"]}]}
-    chosen["assetCheckSelection"] = [{"assetKey": {"path": ["serving_health"]}, "name": CHECK}]
+    """Launch a round as the button in the UI does, and wait until it has ended."""
+    where = {"repositoryName": "__repository__", "repositoryLocationName": "pipeline", "pipelineName": "feedback"}
     launch = "mutation ($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) { __typename %s } }"
     answer = "... on LaunchRunSuccess { run { runId } } ... on PythonError { message }"
-    found = server.ask(launch % answer, p={"selector": {**where, **chosen}, "mode": "default"})
+    found = server.ask(launch % answer, p={"selector": where, "mode": "default"})
     assert found["launchPipelineExecution"]["__typename"] == "LaunchRunSuccess", found
     server.wait("the run ends", lambda: {run["status"] for run in server.runs()} <= {"SUCCESS", "FAILURE"} or None)
     assert {run["status"] for run in server.runs()} == {"SUCCESS"}, server.tail()

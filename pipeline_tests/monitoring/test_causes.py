@@ -12,9 +12,12 @@ from pipeline.errors import DataError
 from pipeline.home import Home
 from pipeline.monitoring.causes import causes_found, findings, findings_path, open_findings, remember
 from pipeline.monitoring.live import Live
+from pipeline.registry import Registry
 from pipeline.tables import write_table
 from pipeline_tests.engine.builders import demand
-from pipeline_tests.monitoring.alive import VERSION, data_of, live_of, model
+from pipeline_tests.monitoring.alive import VERSION, data_of, live_of
+from pipeline_tests.monitoring.metrics.scraped import made
+from pipeline_tests.registry.builders import manifest, start
 
 NAMES = ("a", "b", "c")
 LATER = "20240202_030000"
@@ -32,24 +35,32 @@ def stored(home: Home, falling: list[str], drifting: list[str], version: str = V
     return live
 
 
+def registered(home: Home, *products: str, version: str = VERSION) -> Registry:
+    """A registry in which these products were trained."""
+    registry = made(home.root).registry
+    for product in products:
+        registry.register(manifest(start(registry, "sol"), "sol", product, version=version))
+    return registry
+
+
 def test_accuracy_comes_before_drift(tmp_path: Path) -> None:
     """Of a product of which both found something its accuracy is the cause; each carries its reason."""
     home = Home(tmp_path)
     live = stored(home, ["a"], ["a", "b"])
     remember(home, live)
     expected = {"a": (Cause.LIVE_ACCURACY, "errors grew"), "b": (Cause.DRIFT, "sells more")}
-    assert causes_found(home, "sol", live.latest) == expected
+    assert causes_found(home, "sol", registered(home, *NAMES)) == expected
 
 
 def test_another_model_answers_a_finding(tmp_path: Path) -> None:
     """A product that was trained since is no longer named; one that has no model any more neither."""
     home = Home(tmp_path)
-    live = stored(home, [], ["a", "b"])
-    found = remember(home, live)
-    latest = {"a": model("a", live.data.origin, LATER)}
-    assert causes_found(home, "sol", latest) == {}
-    assert open_findings(found, latest) == []
-    assert [one.product_id for one in open_findings(found, live.latest)] == ["a", "b"]
+    found = remember(home, stored(home, [], ["a", "b", "c"]))
+    registry = registered(home, "a", "b")
+    assert [one.product_id for one in open_findings(found, registry)] == ["a", "b"]
+    registry.register(manifest(start(registry, "sol"), "sol", "a", version=LATER))
+    assert set(causes_found(home, "sol", registry)) == {"b"}
+    assert [one.product_id for one in open_findings(found, registry)] == ["b"]
 
 
 def test_tables_about_earlier_models_leave_no_finding(tmp_path: Path) -> None:
@@ -62,8 +73,9 @@ def test_nobody_has_looked_yet(tmp_path: Path) -> None:
     """Without a file there are no findings and no causes; without tables there is nothing to remember."""
     home = Home(tmp_path)
     assert findings(home, "sol") is None
-    assert open_findings(None, {}) == []
-    assert causes_found(home, "sol", {}) == {}
+    registry = registered(home, "a")
+    assert open_findings(None, registry) == []
+    assert causes_found(home, "sol", registry) == {}
     assert remember(home, live_of(data_of(demand(60, 3), NAMES), 50, {})).found == ()
 
 
@@ -71,9 +83,8 @@ def test_nobody_has_looked_yet(tmp_path: Path) -> None:
 def test_a_broken_file_keeps_nothing_from_being_trained(tmp_path: Path, content: bytes) -> None:
     """It is an error by name for who reads it, and no cause for the plan."""
     home = Home(tmp_path)
-    live = stored(home, ["a"], [])
-    remember(home, live)
+    remember(home, stored(home, ["a"], []))
     findings_path(home, "sol").write_bytes(content)
     with pytest.raises(DataError, match=r"findings of tenant 'sol'"):
         findings(home, "sol")
-    assert causes_found(home, "sol", live.latest) == {}
+    assert causes_found(home, "sol", registered(home, "a")) == {}

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from contracts import Measured, Priority, Severity
 from pipeline.installation import Installation
-from pipeline.monitoring.conditions import KINDS, LONGEST, Look, Memory, look, note
+from pipeline.monitoring.conditions import CHANGES, KINDS, LONGEST, Look, Memory, look, note
 from pipeline.monitoring.metrics.read import Waiting
 from pipeline.registry.alerts import Subject, Trouble
 from pipeline.registry.records import AlertRecord
@@ -212,6 +212,17 @@ def test_others_alerts_are_left_alone(watch: Watch) -> None:
     """Those of failed runs are for the sensor that raised them."""
     watch.opened.registry.note_trouble(Subject("run_failed", "", "purge"), Trouble(Severity.LOW, "x", "y"), NOON)
     assert list(watch.at(1)) == ["run_failed  purge"]
+
+
+def test_a_look_changes_no_more_than_it_has_time_for(watch: Watch) -> None:
+    """Where more goes wrong or well at once than a look may note, the next looks note the rest; nothing is lost."""
+    names = [f"server-{number}" for number in range(CHANGES + 5)]
+    served(watch.opened.home, *(deployment(name, "unhealthy") for name in names))
+    assert len(watch.at(0)) == CHANGES
+    assert watch.told[-1] == "5 alerts more are raised or ended at the next look"
+    assert len(watch.at(1)) == CHANGES + 5
+    served(watch.opened.home)
+    assert (len(watch.at(2)), watch.at(3)) == (5, {})
 
 
 def test_messages_are_bounded_and_hold_no_secret(watch: Watch) -> None:

@@ -198,6 +198,8 @@ def test_latest_is_the_newest_version_of_each_product(registry: Registry) -> Non
         "croissant": VERSION,
     }
     assert registry.latest("bakery", ModelType.ANOMALY)["baguette"].version == "20260501_000000"
+    assert registry.newest_versions("bakery") == {name: record.version for name, record in latest.items()}
+    assert registry.newest_versions("bakery", ModelType.ANOMALY) == {"baguette": "20260501_000000"}
 
 
 def test_tenant_models_are_found_by_their_key(registry: Registry) -> None:

@@ -41,6 +41,7 @@ def watched_models(
     opened = installation.open()
     registered = set(context.instance.get_dynamic_partitions(TENANTS.name or ""))
     told, asked = [], 0
+    busy: set[str | None] | None = None
     for tenant in list_tenants(opened.home).usable:
         try:
             key, found = _found(opened, tenant.id)
@@ -49,7 +50,8 @@ def watched_models(
             continue
         if not found or tenant.id not in registered:
             continue
-        if _at_work(context.instance, tenant.id):
+        busy = _at_work(context.instance) if busy is None else busy
+        if tenant.id in busy:
             told.append(f"{tenant.id}: {len(found)} products found, and a run of it waits or works")
             continue
         asked += 1
@@ -66,12 +68,13 @@ def watched_models(
 def _found(opened: Installation, tenant_id: str) -> tuple[str, list[Finding]]:
     """The run key of what was found and not answered, and what it is."""
     stored = findings(opened.home, tenant_id)
-    if stored is None or not stored.found:
+    found = open_findings(stored, opened.registry)
+    if stored is None or not found:
         return "", []
-    found = open_findings(stored, opened.registry.latest(tenant_id))
     text = "\n".join(f"{one.product_id} {one.version} {one.cause}" for one in found)
     return f"{CAUSE} {tenant_id} {stored.origin} {hashlib.sha256(text.encode()).hexdigest()[:16]}", found
 
 
-def _at_work(instance: dg.DagsterInstance, tenant_id: str) -> bool:
-    return bool(instance.get_runs(dg.RunsFilter(tags={"tenant": tenant_id}, statuses=UNFINISHED), limit=1))
+def _at_work(instance: dg.DagsterInstance) -> set[str | None]:
+    """Tenants of which a run waits or works."""
+    return {run.tags.get("tenant") for run in instance.get_runs(dg.RunsFilter(statuses=UNFINISHED))}

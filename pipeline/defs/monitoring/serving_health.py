@@ -1,13 +1,16 @@
-"""`serving_health`: how the deployments of models are, by the windows that their servers report."""
+"""`serving_health`, `deployments`: how the deployments of models are, by the windows that their servers report."""
 
 # Dagster reads the annotation of `context` as it stands: annotations must not be postponed here.
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import pandas as pd
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData as Judged,
+)
 
 from contracts import DeploymentHealthState, HealthStatus
 from pipeline.defs.ingestion.assets import OWNERS
@@ -34,6 +37,15 @@ def serving_health(context: dg.AssetExecutionContext, installation: Installation
     health = assess(folder, opened.settings, dt.datetime.now(dt.UTC), remembered(opened.home))
     remember(opened.home, health)
     _name_partitions(context.instance, health.deployments)
+    for state in health.deployments:
+        context.log_event(
+            dg.AssetMaterialization(
+                deployments.key,
+                partition=plain_key(state.deployment_id),
+                description=f"{state.status.value}: {state.detail}",
+                metadata=state.model_dump(mode="json"),
+            )
+        )
     counts = Counter(state.status for state in health.deployments)
     context.log.info(f"{folder}: {len(health.read.windows)} windows of {len(health.deployments)} deployments")
     return dg.MaterializeResult(
@@ -51,31 +63,72 @@ def serving_health(context: dg.AssetExecutionContext, installation: Installation
     )
 
 
+deployments = dg.AssetSpec(
+    "deployments",
+    deps=[serving_health],
+    partitions_def=DEPLOYMENTS,
+    group_name="monitoring",
+    owners=OWNERS,
+    description="The deployments of models that serve, here or in another system: a partition each, told of by "
+    "`serving_health`.",
+)
+
+
 @dg.asset_check(asset=serving_health)
+def deployments_healthy(installation: InstallationResource) -> dg.AssetCheckResult:
+    """All deployments are healthy; those that are not are named, each with the rule that it breaks."""
+    return _all(remembered(installation.open().home))
+
+
+EACH = dg.AssetCheckSpec(
+    "deployment_healthy",
+    asset=deployments.key,
+    partitions_def=DEPLOYMENTS,
+    additional_deps=[serving_health],
+    description="A deployment is healthy: an evaluation each, with its figures and the rule that it breaks.",
+)
+
+
+@dg.multi_asset_check(specs=[EACH])
 def deployment_healthy(
     context: dg.AssetCheckExecutionContext, installation: InstallationResource
-) -> dg.AssetCheckResult:
-    """A deployment is healthy; one evaluation a deployment with the rule that it breaks, and one of all together."""
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
+    """Say of each deployment whether it is healthy, in a run that is of no single one.
+
+    Dagster makes evaluations of results only in a run of one partition; these are made here.
+    """
     states = remembered(installation.open().home)
-    inner = context.op_execution_context
-    together = _all(states)
-    at = together.to_asset_check_evaluation(inner.get_step_execution_context()).target_materialization_data
-    # The evaluation that was logged last stands for the check in the UI's list: the worst comes last.
+    yield dg.Output(None, output_name=EACH.get_python_identifier())
+    # The place of a run as a whole is taken when it is planned. Of all evaluations the last stands for the check in the
+    # UI's list: the worst.
+    yield _evaluation(_all(states))
     for state in sorted(states, key=lambda one: BADNESS.index(one.status)):
-        one = _one(state)
-        inner.log_event(  # It takes every kind of event that a step may have; its annotation does not say so.
-            dg.AssetCheckEvaluation(  # type: ignore[arg-type]
-                asset_key=serving_health.key,
-                check_name="deployment_healthy",
-                passed=one.passed,
-                severity=one.severity,
-                description=one.description,
-                metadata=one.metadata,
-                partition=plain_key(state.deployment_id),
-                target_materialization_data=at,
-            )
-        )
-    return together
+        yield _evaluation(_one(state), *_judged(context.instance, state))
+
+
+def _evaluation(
+    found: dg.AssetCheckResult, partition: str | None = None, judged: Judged | None = None
+) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=EACH.asset_key,
+        check_name=EACH.name,
+        passed=found.passed,
+        severity=found.severity,
+        description=found.description,
+        metadata=found.metadata,
+        partition=partition,
+        target_materialization_data=judged,
+    )
+
+
+def _judged(instance: dg.DagsterInstance, state: DeploymentHealthState) -> tuple[str, Judged | None]:
+    """A deployment's partition, and what of it was judged: without that the UI does not count an evaluation."""
+    key = plain_key(state.deployment_id)
+    wanted = dg.AssetRecordsFilter(asset_key=deployments.key, asset_partitions=[key])
+    told = instance.fetch_materializations(wanted, limit=1).records
+    if not told:
+        return key, None
+    return key, Judged(storage_id=told[0].storage_id, run_id=told[0].run_id, timestamp=told[0].timestamp)
 
 
 def _one(state: DeploymentHealthState) -> dg.AssetCheckResult:
@@ -88,9 +141,7 @@ def _one(state: DeploymentHealthState) -> dg.AssetCheckResult:
 
 
 def _all(states: Sequence[DeploymentHealthState]) -> dg.AssetCheckResult:
-    """What is said of several deployments together; of a single one all there is to say."""
-    if len(states) == 1:
-        return _one(states[0])
+    """What is said of all deployments together."""
     bad = sorted(
         (one for one in states if one.status is not HealthStatus.HEALTHY), key=lambda one: -BADNESS.index(one.status)
     )
@@ -117,7 +168,7 @@ def _all(states: Sequence[DeploymentHealthState]) -> dg.AssetCheckResult:
 
 
 def _name_partitions(instance: dg.DagsterInstance, states: Sequence[DeploymentHealthState]) -> None:
-    """Let the deployments of now be partitions, so that each has its place among the check's evaluations."""
+    """Let the deployments of now be partitions, and those that are forgotten none."""
     wanted = {plain_key(state.deployment_id) for state in states}
     there = set(instance.get_dynamic_partitions(str(DEPLOYMENTS.name)))
     instance.add_dynamic_partitions(str(DEPLOYMENTS.name), sorted(wanted - there))

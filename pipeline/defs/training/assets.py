@@ -163,7 +163,7 @@ def _planner(opened: Installation, occasion: Occasion) -> Planner:
     def planner(data: TenantData) -> list[PlanRow]:
         latest = opened.registry.latest(data.tenant.id)
         broken = unusable(opened.registry, opened.store, data.tenant.id, occasion.requested)
-        found = causes_found(opened.home, data.tenant.id, latest)
+        found = causes_found(opened.home, data.tenant.id, opened.registry)
         return make_plan(data, latest, opened.settings, occasion, broken, found)
 
     return planner

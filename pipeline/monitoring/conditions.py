@@ -32,7 +32,7 @@ KINDS = {BREAKER, QUEUE, CHECKSUM, STALE, DEPLOYMENT, COVERAGE, DRIFT, ACCURACY}
 CAUSES = {DRIFT: Cause.DRIFT, ACCURACY: Cause.LIVE_ACCURACY}
 OF_FINDINGS = (COVERAGE, DRIFT, ACCURACY)
 """Kinds that come of one file of a tenant."""
-CHANGES = 200
+CHANGES = 100
 """Alerts that a look raises and ends at most, so that it takes no longer than a tick may."""
 SHOWN = 5
 """Products that a message names."""

@@ -1,4 +1,4 @@
-"""The partitionings: a run works on a tenant, a model belongs to a product, a check is told of each deployment."""
+"""The partitionings: a run works on a tenant, a model belongs to a product, windows to a deployment."""
 
 from __future__ import annotations
 

@@ -6,11 +6,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from contracts import AccuracyVerdict, Cause, Finding, Findings, Measured
 from pipeline.errors import MetadataError
 from pipeline.home import Home, write_atomically
+from pipeline.monitoring.found import read_found
 from pipeline.registry.registry import Registry
 from pipeline.tables import read_table, records
 
@@ -54,15 +53,7 @@ def findings(home: Home, tenant_id: str) -> Findings | None:
     Raises:
         MetadataError: the file cannot be read, or is none.
     """
-    path = findings_path(home, tenant_id)
-    try:
-        return Findings.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        raise MetadataError(
-            f"the findings of tenant {tenant_id!r}: {path} cannot be read: {error}; `drift` writes it anew"
-        ) from error
+    return read_found(Findings, findings_path(home, tenant_id), "`drift` writes it anew")
 
 
 def open_findings(found: Findings | None, registry: Registry) -> list[Finding]:

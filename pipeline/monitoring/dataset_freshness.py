@@ -15,6 +15,7 @@ from pipeline.home import Home
 from pipeline.installation import Installation
 from pipeline.monitoring.adapters import Adapter, adapters_of
 from pipeline.monitoring.artefacts import find
+from pipeline.monitoring.found import need_found
 from pipeline.monitoring.freshness import freshness_of, threshold_of
 from pipeline.monitoring.metadata import shown
 from pipeline.monitoring.reports import LINES
@@ -79,8 +80,4 @@ def last_round(home: Home) -> Round:
     Raises:
         MetadataError: there was none yet, or its file cannot be read.
     """
-    path = home.monitoring / FILE
-    try:
-        return Round.model_validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise MetadataError(f"{path} cannot be read: {error}; materialize `freshness`") from error
+    return need_found(Round, home.monitoring / FILE, "materialize `freshness`")

@@ -51,13 +51,18 @@ def stale(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["status"] == Freshness.STALE.value]
 
 
+def serving_health_path(home: Home) -> Path:
+    """Return where it is stored how the deployments were found last."""
+    return home.monitoring / "serving_health.json"
+
+
 def read_serving_health(home: Home) -> ServingHealth | None:
     """Return how the deployments were.
 
     Raises:
         MetadataError: the file cannot be read, or is not as its contract says.
     """
-    return _read(ServingHealth, home.monitoring / "serving_health.json")
+    return read_found(ServingHealth, serving_health_path(home), "remove it, and it is made anew")
 
 
 def features_built_at(home: Home, tenant_id: str) -> dt.datetime | None:
@@ -66,14 +71,31 @@ def features_built_at(home: Home, tenant_id: str) -> dt.datetime | None:
     Raises:
         MetadataError: the file cannot be read, or is not as its contract says.
     """
-    found = _read(DatasetMetadata, home.tenant(tenant_id) / "features.json")
+    found = read_found(DatasetMetadata, home.tenant(tenant_id) / "features.json", "materialize `features`")
     return None if found is None else found.built_at
 
 
-def _read(form: type[Form], path: Path) -> Form | None:
+def read_found(form: type[Form], path: Path, advice: str) -> Form | None:
+    """Return what a file holds that a part of the feedback layer leaves for the others; None where there is none.
+
+    Raises:
+        MetadataError: it cannot be read, or is not of that form; says why, and what helps.
+    """
     try:
         return form.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        raise MetadataError(f"{path} cannot be read as {form.__name__}: {error}") from error
+        raise MetadataError(f"{path} cannot be read as {form.__name__}: {error}; {advice}") from error
+
+
+def need_found(form: type[Form], path: Path, advice: str) -> Form:
+    """Return the same; a file that is not there is an error, too.
+
+    Raises:
+        MetadataError: see `read_found`.
+    """
+    found = read_found(form, path, advice)
+    if found is None:
+        raise MetadataError(f"{path} cannot be read: it is not there; {advice}")
+    return found

@@ -12,11 +12,11 @@ from pydantic import BaseModel
 
 from contracts import CheckReport, Contract, LineageEvent, ServingMetricsWindow, TrainingMetadata
 from contracts.base import UtcDatetime
-from pipeline.errors import MetadataError
 from pipeline.home import Home
 from pipeline.installation import Installation
 from pipeline.monitoring.adapters import adapters_of
 from pipeline.monitoring.artefacts import is_bundle
+from pipeline.monitoring.found import need_found
 from pipeline.monitoring.reports import LINES, report_on
 from pipeline.monitoring.serving.assess import metrics_folder
 
@@ -62,11 +62,7 @@ def last_reports(home: Home) -> ContractReports:
     Raises:
         MetadataError: there was none yet, or its file cannot be read.
     """
-    path = home.monitoring / REPORTS
-    try:
-        return ContractReports.model_validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise MetadataError(f"{path} cannot be read: {error}; materialize `contract_validation`") from error
+    return need_found(ContractReports, home.monitoring / REPORTS, "materialize `contract_validation`")
 
 
 def dataset_files(home: Home) -> list[Path]:

@@ -46,9 +46,9 @@ def root(bucket: str) -> str:
 
 
 def opened(root: str) -> tuple[ArtefactStore, ArtefactRef]:
-    """A store that gives its server two seconds, and an object in it."""
-    store = ArtefactStore(root, compress=False, timeout=TIMEOUT)
-    return store, store.put("model.json", CONTENT)
+    """A store that gives its server two seconds, and an object that a more patient one has put there."""
+    ref = ArtefactStore(root, compress=False, timeout=60).put("model.json", CONTENT)
+    return ArtefactStore(root, compress=False, timeout=TIMEOUT), ref
 
 
 @pytest.mark.parametrize("fault", ["hang", pytest.param("cut", marks=pytest.mark.long)])

@@ -8,9 +8,6 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 import pandas as pd
-from dagster._core.definitions.asset_checks.asset_check_evaluation import (
-    AssetCheckEvaluationTargetMaterializationData as Judged,
-)
 
 from contracts import DeploymentHealthState, HealthStatus
 from pipeline.defs.ingestion.assets import OWNERS
@@ -18,7 +15,8 @@ from pipeline.defs.partitions import DEPLOYMENTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import preview
 from pipeline.keys import plain_key
-from pipeline.monitoring.serving.assess import ServingHealth, assess, metrics_folder, remember, remembered, stored
+from pipeline.monitoring.found import serving_health_path
+from pipeline.monitoring.serving.assess import ServingHealth, assess, metrics_folder, remember, remembered
 from pipeline.monitoring.serving.shown import p95_lines
 
 SHOWN = 100
@@ -39,7 +37,7 @@ def serving_health(context: dg.AssetExecutionContext, installation: Installation
     _name_partitions(context.instance, health.deployments)
     for state in health.deployments:
         context.log_event(
-            dg.AssetMaterialization(
+            dg.AssetObservation(
                 deployments.key,
                 partition=plain_key(state.deployment_id),
                 description=f"{state.status.value}: {state.detail}",
@@ -57,7 +55,7 @@ def serving_health(context: dg.AssetExecutionContext, installation: Installation
             "faults": health.read.fault_count,
             "conflicts": health.read.conflict_count,
             "folder": dg.MetadataValue.path(str(folder)),
-            "path": dg.MetadataValue.path(str(stored(opened.home))),
+            "path": dg.MetadataValue.path(str(serving_health_path(opened.home))),
             **_tables(health),
         }
     )
@@ -91,7 +89,7 @@ EACH = dg.AssetCheckSpec(
 
 @dg.multi_asset_check(specs=[EACH])
 def deployment_healthy(
-    context: dg.AssetCheckExecutionContext, installation: InstallationResource
+    installation: InstallationResource,
 ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
     """Say of each deployment whether it is healthy, in a run that is of no single one.
 
@@ -103,12 +101,10 @@ def deployment_healthy(
     # UI's list: the worst.
     yield _evaluation(_all(states))
     for state in sorted(states, key=lambda one: BADNESS.index(one.status)):
-        yield _evaluation(_one(state), *_judged(context.instance, state))
+        yield _evaluation(_one(state), plain_key(state.deployment_id))
 
 
-def _evaluation(
-    found: dg.AssetCheckResult, partition: str | None = None, judged: Judged | None = None
-) -> dg.AssetCheckEvaluation:
+def _evaluation(found: dg.AssetCheckResult, partition: str | None = None) -> dg.AssetCheckEvaluation:
     return dg.AssetCheckEvaluation(
         asset_key=EACH.asset_key,
         check_name=EACH.name,
@@ -117,18 +113,7 @@ def _evaluation(
         description=found.description,
         metadata=found.metadata,
         partition=partition,
-        target_materialization_data=judged,
     )
-
-
-def _judged(instance: dg.DagsterInstance, state: DeploymentHealthState) -> tuple[str, Judged | None]:
-    """A deployment's partition, and what of it was judged: without that the UI does not count an evaluation."""
-    key = plain_key(state.deployment_id)
-    wanted = dg.AssetRecordsFilter(asset_key=deployments.key, asset_partitions=[key])
-    told = instance.fetch_materializations(wanted, limit=1).records
-    if not told:
-        return key, None
-    return key, Judged(storage_id=told[0].storage_id, run_id=told[0].run_id, timestamp=told[0].timestamp)
 
 
 def _one(state: DeploymentHealthState) -> dg.AssetCheckResult:

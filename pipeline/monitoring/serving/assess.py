@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from contracts import DeploymentHealthState, HealthStatus
-from pipeline.errors import MetadataError
 from pipeline.home import Home, write_atomically
+from pipeline.monitoring.found import read_serving_health, serving_health_path
 from pipeline.monitoring.serving.health import health_of_all, silence
 from pipeline.monitoring.serving.windows import Read, read_windows
 from pipeline.settings import Settings
@@ -48,11 +46,6 @@ class ServingHealth:
 def metrics_folder(settings: Settings, home: Home) -> Path:
     """Return the folder that model servers write to."""
     return settings.serving_metrics_path or home.serving
-
-
-def stored(home: Home) -> Path:
-    """Return the file that holds how the deployments were found last."""
-    return home.monitoring / "serving_health.json"
 
 
 def assess(
@@ -105,7 +98,7 @@ def remember(home: Home, health: ServingHealth) -> None:
         StorageError: it cannot be written.
     """
     text = json.dumps(health.as_json(), ensure_ascii=False, indent=1)
-    write_atomically(stored(home), text.encode("utf-8", "backslashreplace"))
+    write_atomically(serving_health_path(home), text.encode("utf-8", "backslashreplace"))
 
 
 def remembered(home: Home) -> list[DeploymentHealthState]:
@@ -114,13 +107,5 @@ def remembered(home: Home) -> list[DeploymentHealthState]:
     Raises:
         MetadataError: the file cannot be read; says what to do.
     """
-    path = stored(home)
-    try:
-        found = json.loads(path.read_bytes())["deployments"]
-        return [DeploymentHealthState.model_validate_json(json.dumps(state)) for state in found]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise MetadataError(
-            f"{path} is not what `serving_health` stores: {error}; remove it, and it is made anew"
-        ) from error
+    found = read_serving_health(home)
+    return [] if found is None else list(found.deployments)

@@ -85,6 +85,6 @@ def test_a_broken_file_keeps_nothing_from_being_trained(tmp_path: Path, content:
     home = Home(tmp_path)
     remember(home, stored(home, ["a"], []))
     findings_path(home, "sol").write_bytes(content)
-    with pytest.raises(DataError, match=r"findings of tenant 'sol'"):
+    with pytest.raises(DataError, match=r"sol/findings.json cannot be read as Findings"):
         findings(home, "sol")
     assert causes_found(home, "sol", registered(home, "a")) == {}

@@ -8,14 +8,20 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 SCHEMA_VERSION = "1"
+WRITTEN = "a moment is written in ISO 8601 with its timezone, as 2026-03-01T10:00:00Z is"
 
 
 def _to_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"in UTC {moment.isoformat()} lies outside the years 1 to 9999") from error
 
 
 def _iso(value: object) -> object:
-    """Read a text as ISO 8601 alone: pydantic would take one of digits for seconds since 1970, and it is a slip."""
+    """Read a text as ISO 8601 alone: pydantic would take a number for seconds since 1970, and it is a slip."""
+    if isinstance(value, int | float):
+        raise ValueError(WRITTEN)  # noqa: TRY004 - what a validator raises for a value that it refuses
     if not isinstance(value, str):
         return value
     try:
@@ -23,7 +29,7 @@ def _iso(value: object) -> object:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise ValueError("a moment is written in ISO 8601 with its timezone, as 2026-03-01T10:00:00Z is")
+        raise ValueError(WRITTEN)
     return moment
 
 

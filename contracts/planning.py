@@ -14,6 +14,7 @@ class Cause(StrEnum):
     """Why a product is trained."""
 
     NEVER_TRAINED = "never_trained"
+    BROKEN_MODEL = "broken_model"
     SCHEDULE = "schedule"
     AGE = "age"
     NEW_DATA = "new_data"

@@ -44,6 +44,11 @@ def plain_key(name: str) -> str:
     return key if len(key) <= KEY_LETTERS else slug(name)
 
 
+def label(name: str) -> str:
+    """Return a name as it is told to people and in metrics: itself, or a slug where it is very long."""
+    return name if len(name) <= KEY_LETTERS else slug(name)
+
+
 def slug(text: str) -> str:
     """Return a folder name of at most 57 characters: a readable stem and a hash that keeps it unique."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()

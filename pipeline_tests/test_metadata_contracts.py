@@ -20,7 +20,7 @@ from contracts import (
     ServingMetricsWindow,
     TrainingMetadata,
 )
-from pipeline_tests.metadata import METADATA
+from pipeline_tests.metadata import JSON, METADATA
 
 MOMENT = "2026-03-02T04:05:06Z"
 NAMES = {
@@ -61,6 +61,10 @@ EVENT: dict[str, Any] = {
 }  # fmt: skip
 BAD: list[tuple[type[Contract], dict[str, Any], dict[str, Any], str]] = [
     (DatasetMetadata, DATASET, {"built_at": "2026-03-02T04:05:06"}, "timezone"),
+    (DatasetMetadata, DATASET, {"built_at": "0001-01-01T00:00:00+14:00"}, "lies outside the years 1 to 9999"),
+    (DatasetMetadata, DATASET, {"built_at": "9999-12-31T23:59:59-14:00"}, "lies outside the years 1 to 9999"),
+    (DatasetMetadata, DATASET, {"built_at": "1772424306"}, "ISO 8601"),
+    (DatasetMetadata, DATASET, {"built_at": 1772424306}, "ISO 8601"),
     (DatasetMetadata, DATASET, {"row_count": -1}, "row_count"),
     (DatasetMetadata, DATASET, {"row_count": "1"}, "row_count"),
     (DatasetMetadata, DATASET, {"dataset_name": ""}, "dataset_name"),
@@ -120,3 +124,21 @@ def test_garbage_is_refused_and_never_more(contract: type[Contract], text: bytes
     """Whatever bytes stand in a file, they end in a validation error and in nothing else."""
     with pytest.raises(ValidationError):
         contract.model_validate_json(text)
+
+
+ODD = JSON | st.sampled_from(
+    ["", " ", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-03-02T04:05:06", "0", "NaN", "1e999"]
+)
+
+
+@pytest.mark.parametrize("contract", METADATA, ids=lambda contract: contract.__name__)
+@given(data=st.data())
+def test_a_record_with_odd_values_is_refused_or_is_right(contract: type[Contract], data: st.DataObject) -> None:
+    """Of a valid record any fields may hold anything: it is a valid instance still, or a validation error."""
+    record = json.loads(data.draw(METADATA[contract]).model_dump_json())
+    changes = data.draw(st.dictionaries(st.sampled_from([*record, "further"]), ODD, min_size=1, max_size=3))
+    try:
+        found = contract.model_validate_json(json.dumps({**record, **changes}))
+    except ValidationError:
+        return
+    assert contract.model_validate_json(found.model_dump_json()) == found

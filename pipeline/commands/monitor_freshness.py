@@ -45,7 +45,8 @@ def compute_freshness(
 def run_checks(metadata_path: MetadataPath) -> None:
     """Check metadata against its contract: a CheckReport, or of a folder a list of them, one an artefact.
 
-    Exit status 0: all checks passed; 3: some failed. A path that is not there fails its first check.
+    Exit status 0: all checks passed; 3: some failed, or a folder holds no metadata. A path that is not there fails its
+    first check.
 
     Example: pipeline monitor run-checks --metadata-path exports
     """
@@ -60,5 +61,5 @@ def run_checks(metadata_path: MetadataPath) -> None:
     reports = [report_on(path, adapters, now) for path in paths]
     whole = list(paths) == [metadata_path]
     typer.echo(to_json(reports[0] if whole else reports, indent=2).decode())
-    if not all(report.all_passed for report in reports):
+    if not reports or not all(report.all_passed for report in reports):
         raise typer.Exit(NOT_WELL)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts import AccuracyVerdict, Cause, Finding, Findings, Measured
-from pipeline.errors import MetadataError
+from pipeline.errors import DataError, MetadataError
 from pipeline.home import Home, write_atomically
 from pipeline.monitoring.found import read_found
 from pipeline.registry.registry import Registry
@@ -106,5 +106,9 @@ def _stored(home: Home, tenant_id: str, name: str, column: str, value: object) -
     path = home.table(tenant_id, name)
     if not path.exists():
         return []
-    table = read_table(path, f"the table {name}")
-    return records(table[table[column] == value])
+    try:
+        table = read_table(path, f"the table {name}")
+        return records(table[table[column] == value])
+    except (DataError, KeyError) as error:  # Whoever makes it writes it anew, later in this very run.
+        _LOG.warning("doing without what the table %s found: %s", name, error)
+        return []

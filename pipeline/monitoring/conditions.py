@@ -13,7 +13,9 @@ from contracts import Cause, HealthStatus, Measured, Severity
 from pipeline.errors import MetadataError
 from pipeline.home import Home
 from pipeline.installation import Installation
+from pipeline.keys import label
 from pipeline.monitoring.causes import findings, open_findings
+from pipeline.monitoring.dataset_freshness import unreadable_tenants
 from pipeline.monitoring.found import read_freshness, read_serving_health, stale
 from pipeline.monitoring.metrics.read import Waiting
 from pipeline.places import redacted
@@ -26,9 +28,9 @@ from pipeline.settings import Settings
 from pipeline.tenants import tenant_ids
 
 BREAKER, QUEUE, CHECKSUM = "breaker_open", "queue_long", "checksum_failed"
-STALE, DEPLOYMENT = "products_stale", "deployment_unwell"
+STALE, UNSEEN, DEPLOYMENT = "products_stale", "tenant_unreadable", "deployment_unwell"
 COVERAGE, DRIFT, ACCURACY = "coverage_out_of_range", "demand_drift", "accuracy_falling"
-KINDS = {BREAKER, QUEUE, CHECKSUM, STALE, DEPLOYMENT, COVERAGE, DRIFT, ACCURACY}
+KINDS = {BREAKER, QUEUE, CHECKSUM, STALE, UNSEEN, DEPLOYMENT, COVERAGE, DRIFT, ACCURACY}
 CAUSES = {DRIFT: Cause.DRIFT, ACCURACY: Cause.LIVE_ACCURACY}
 OF_FINDINGS = (COVERAGE, DRIFT, ACCURACY)
 """Kinds that come of one file of a tenant."""
@@ -37,7 +39,6 @@ CHANGES = 100
 SHOWN = 5
 """Products that a message names."""
 LONGEST = 2000
-LONGEST_SUBJECT = 200
 
 
 class Memory(BaseModel):
@@ -99,6 +100,7 @@ def look(opened: Installation, queue: Sequence[Waiting], memory: Memory, at: dt.
         ([QUEUE], "", partial(_queue, found.memory, settings, at)),
         ([CHECKSUM], "", partial(_checksums, found.memory, settings, at)),
         ([STALE], "", partial(_stale, home)),
+        ([UNSEEN], "", partial(_not_looked_at, home, found)),
         ([DEPLOYMENT], "", partial(_deployments, home)),
     ]
     sources += [(OF_FINDINGS, tenant, partial(_found, opened, tenant)) for tenant in tenant_ids(home)]
@@ -194,12 +196,20 @@ def _stale(home: Home) -> Iterator[Condition]:
         yield Condition(Subject(STALE, str(tenant), str(clock)), _trouble(Severity.MEDIUM, _named(reasons), action))
 
 
+def _not_looked_at(home: Home, found: Look) -> Iterator[Condition]:
+    """Tenants whose sales, models or forecasts could not be read: what was late of theirs is late still."""
+    for tenant, fault in unreadable_tenants(home).items():
+        found.unseen.add((STALE, tenant))
+        action = "Mend or remove what the message names; `pipeline run` makes a tenant's tables anew."
+        yield Condition(Subject(UNSEEN, tenant, "freshness"), _trouble(Severity.HIGH, fault, action))
+
+
 def _deployments(home: Home) -> Iterator[Condition]:
     health = read_serving_health(home)
     severities = {HealthStatus.UNHEALTHY: Severity.HIGH, HealthStatus.DEGRADED: Severity.MEDIUM}
     for one in health.deployments if health is not None else ():
         if one.status in severities:
-            subject = Subject(DEPLOYMENT, "", one.deployment_id[:LONGEST_SUBJECT])
+            subject = Subject(DEPLOYMENT, "", label(one.deployment_id))
             action = "See the server's own log; `pipeline monitor serving-health` says what its windows show."
             yield Condition(subject, _trouble(severities[one.status], f"{one.status.value}: {one.detail}", action))
 

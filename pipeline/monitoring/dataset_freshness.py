@@ -15,7 +15,7 @@ from pipeline.home import Home
 from pipeline.installation import Installation
 from pipeline.monitoring.adapters import Adapter, adapters_of
 from pipeline.monitoring.artefacts import find
-from pipeline.monitoring.found import need_found
+from pipeline.monitoring.found import need_found, read_found
 from pipeline.monitoring.freshness import freshness_of, threshold_of
 from pipeline.monitoring.metadata import shown
 from pipeline.monitoring.reports import LINES
@@ -72,6 +72,16 @@ def _look(path: Path, adapters: Sequence[Adapter], settings: Settings, now: dt.d
     except MetadataError as error:
         return DatasetFreshness(metadata_path=shown(path), fault=str(error))
     return DatasetFreshness(metadata_path=shown(path), threshold_seconds=threshold, result=result)
+
+
+def unreadable_tenants(home: Home) -> dict[str, str]:
+    """Return by tenant why the last round could not look at it; none where there was no round yet.
+
+    Raises:
+        MetadataError: the file of the last round cannot be read.
+    """
+    found = read_found(Round, home.monitoring / FILE, "materialize `freshness`")
+    return {} if found is None else found.faults
 
 
 def last_round(home: Home) -> Round:

@@ -61,7 +61,8 @@ class Bundle(Artefact):
             return None
         if place.file not in self._read:
             path = self.path / place.file
-            self._read[place.file] = read_bytes(path) if path.exists() else None
+            # What a link leads to lies elsewhere and is no part of the bundle: it might be anything of this machine.
+            self._read[place.file] = read_bytes(path, follow=False) if path.exists() or path.is_symlink() else None
         content, where = self._read[place.file], shown(self.path / place.file)
         if content is None:
             return None

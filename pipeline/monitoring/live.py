@@ -29,7 +29,8 @@ class Live:
 
     `issued` (forecasts about the last ACCURACY_DAYS, rows as `issued_about` returns them, columns KEPT), `backtest`
     (the stored evaluation, columns BACKTEST), `latest` and `champions` by product, `promised` WAPE of the champions by
-    product. `faults` says what could not be read, and is done without.
+    product, `origins` of the models that issued, by product and version. `faults` says what could not be read, and is
+    done without.
     """
 
     data: TenantData
@@ -38,6 +39,7 @@ class Live:
     latest: Mapping[str, ModelRecord]
     champions: Mapping[str, ModelRecord]
     promised: Mapping[str, float]
+    origins: Mapping[tuple[str, str], dt.date]
     faults: tuple[str, ...] = ()
 
     @cached_property
@@ -101,6 +103,7 @@ def load_live(opened: Installation, data: TenantData) -> Live:
         opened.registry.latest(tenant_id),
         {one.model.product_id: one.model for one in champions},
         promised,
+        opened.registry.origins(tenant_id, set(issued["model_version"].dropna())),
         tuple(faults),
     )
 

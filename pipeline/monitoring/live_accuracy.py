@@ -76,11 +76,10 @@ def _scored(live: Live) -> pd.DataFrame:
 
 
 def _ages(live: Live, table: pd.DataFrame) -> pd.Series[float]:
-    """(rows,) whole days between the first forecast of each row's model and its day; NaN: no model made it."""
-    keys = ["product_id", "model_version"]
-    first = live.issued.dropna(subset=["model_version"]).groupby(keys)["origin"].min().rename("made")
-    made = table[keys].merge(first.reset_index(), on=keys, how="left")["made"].to_numpy()
-    return pd.Series((table["date"].to_numpy() - made) / np.timedelta64(1, "D") - 1, index=table.index)
+    """(rows,) whole days between the first that each row's model has not seen and its day; NaN: no model is known."""
+    keys = zip(table["product_id"], table["model_version"], strict=True)
+    seen = pd.Series([live.origins.get(key) for key in keys], index=table.index, dtype="datetime64[ns]")
+    return (table["date"] - seen).dt.days - 1.0
 
 
 def _summed(table: pd.DataFrame, horizon: str, age: str) -> pd.DataFrame:

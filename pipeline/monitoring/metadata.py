@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +16,7 @@ from pipeline.places import redacted
 
 T = TypeVar("T", bound=Contract)
 MAX_BYTES = 1_000_000
-"""Bytes of a JSON file and of a line; metadata has a few hundred, and a gigabyte must not fill the memory."""
+"""Bytes of a JSON file and of most lines; metadata has a few hundred, and a gigabyte must not fill the memory."""
 LONGEST = 80
 """Letters that are shown of a value."""
 TOLD = 5
@@ -30,24 +29,24 @@ def shown(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
-    """Return a file's content.
+def read_bytes(path: Path, *, follow: bool = True) -> bytes:
+    """Return a file's content; `follow` says whether it may be a symbolic link.
 
     Raises:
-        MetadataError: it is not there, no regular file, larger than `limit`, or cannot be read.
+        MetadataError: it is not there, no regular file, larger than MAX_BYTES, or cannot be read.
     """
     try:
         if path.is_dir():
             raise MetadataError(f"{shown(path)} is a folder, not a file")
         if path.exists() and not path.is_file():
             raise MetadataError(f"{shown(path)} is no regular file")
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
+        with os.fdopen(os.open(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW)), "rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # A path that holds a null byte is a ValueError.
         reason = getattr(error, "strerror", None) or error
         raise MetadataError(f"{shown(path)} cannot be read: {reason}") from error
-    if len(content) > limit:
-        raise MetadataError(f"{shown(path)} has more than {limit} bytes, too many for metadata")
+    if len(content) > MAX_BYTES:
+        raise MetadataError(f"{shown(path)} has more than {MAX_BYTES} bytes, too many for metadata")
     return content
 
 
@@ -110,39 +109,6 @@ def told(error: ValueError, sources: Mapping[str, str] = NONE) -> str:
         words.append(f"{field}{value}: {fault['msg']}{source}" if field else fault["msg"])
     more = len(faults) - TOLD
     return "; ".join(words) + (f"; and {more} more" if more > 0 else "")
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a file: `content` is None where it is too long; `whole` where its newline is there."""
-
-    number: int
-    content: bytes | None
-    whole: bool
-
-
-def lines_of(path: Path) -> Iterator[Line]:
-    """Yield the lines of a file that are not blank, one at a time; of one longer than MAX_BYTES no more is held.
-
-    Raises:
-        MetadataError: the file cannot be read.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            raise MetadataError(f"{shown(path)} is no regular file")
-        with path.open("rb") as file:
-            number = 0
-            while content := file.readline(MAX_BYTES + 1):
-                number += 1
-                if len(content) > MAX_BYTES and not content.endswith(b"\n"):
-                    while content and not content.endswith(b"\n"):
-                        content = file.readline(MAX_BYTES)
-                    yield Line(number, None, whole=bool(content))
-                elif content.strip():
-                    yield Line(number, content, whole=content.endswith(b"\n"))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise MetadataError(f"{shown(path)} cannot be read: {reason}") from error
 
 
 def _short(value: object) -> str:

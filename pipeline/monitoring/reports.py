@@ -9,12 +9,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from contracts import CheckReport, CheckResult, Contract, DatasetMetadata
+from contracts import CheckReport, CheckResult, Contract, DatasetMetadata, LineageEvent
 from pipeline.errors import MetadataError
 from pipeline.monitoring.adapters import Adapter
 from pipeline.monitoring.artefacts import Found, contract_of, find
 from pipeline.monitoring.freshness import freshness_of
-from pipeline.monitoring.metadata import MAX_BYTES, TOLD, Line, lines_of, parsed, shown, told
+from pipeline.monitoring.lineage.log import LONGEST, cut_off
+from pipeline.monitoring.lines import Line, lines_of
+from pipeline.monitoring.metadata import MAX_BYTES, TOLD, parsed, shown, told
 
 LINES = (".ndjson", ".jsonl")
 """Endings of files that hold a JSON object a line."""
@@ -112,31 +114,29 @@ def _of_lines(path: Path, contract: type[Contract] | None) -> Iterator[CheckResu
         return
     faults, good, torn = _Faults(), 0, ""
     try:
-        for line in lines_of(path):
-            if line.content is not None and not line.whole and _is_torn(line):
+        for line in lines_of(path, _longest(contract), follow=True):
+            # A lineage line that was cut off has the next event after it; of other files the last alone may be torn.
+            if line.content and (contract is LineageEvent or not line.ended) and cut_off(line.content):
                 torn = f"; line {line.number} has no end, as while it is being written, and is left out"
                 continue
             good += _judged(line, contract, faults)
-    except MetadataError as error:
-        yield _failed(WHOLE_LINES, error)
+    except OSError as error:
+        yield CheckResult(check=WHOLE_LINES, passed=False, detail=f"{shown(path)}: {error.strerror or error}")
         return
     yield faults.result(WHOLE_LINES, f"every line is whole{torn}")
     yield faults.result(VALID_JSON, "every line is a JSON object")
     yield faults.result(CONTRACT, f"{good} lines keep it")
 
 
-def _is_torn(line: Line) -> bool:
-    try:
-        parsed(line.content or b"", "")
-    except MetadataError:
-        return True
-    return False
+def _longest(contract: type[Contract] | None) -> int:
+    """Bytes of a line beyond which it is none of that contract."""
+    return LONGEST if contract is LineageEvent else MAX_BYTES
 
 
 def _judged(line: Line, contract: type[Contract] | None, faults: _Faults) -> int:
     """Note the first fault of a line; 1 where there is none."""
     if line.content is None:
-        faults.add(WHOLE_LINES, line.number, f"more than {MAX_BYTES} bytes, too many for metadata")
+        faults.add(WHOLE_LINES, line.number, f"more than {_longest(contract)} bytes, too many for metadata")
         return 0
     try:
         values = parsed(line.content, "the line")

@@ -17,6 +17,7 @@ from pipeline.installation import Installation
 from pipeline.monitoring.adapters import adapters_of
 from pipeline.monitoring.artefacts import is_bundle
 from pipeline.monitoring.found import need_found
+from pipeline.monitoring.lineage.log import day_files
 from pipeline.monitoring.reports import LINES, report_on
 from pipeline.monitoring.serving.assess import metrics_folder
 
@@ -75,9 +76,9 @@ def own_files(home: Home, serving: Path, now: dt.datetime) -> Iterator[tuple[Pat
     yield from ((path, None) for path in dataset_files(home))
     for path in sorted((home.root / "data").glob("*/training_metadata.ndjson")):
         yield path, TrainingMetadata
-    yield from ((path, LineageEvent) for path in sorted(home.lineage.glob("lineage-????-??-??.ndjson")))
-    days = {f"{now.astimezone(dt.UTC) - age:%Y-%m-%d}" for age in (RECENT, dt.timedelta(0))}
-    for day in sorted(days):
+    since = now.astimezone(dt.UTC) - RECENT
+    yield from ((path, LineageEvent) for path in day_files(home.lineage, since.date()))
+    for day in sorted({f"{since:%Y-%m-%d}", f"{now.astimezone(dt.UTC):%Y-%m-%d}"}):
         yield from ((path, ServingMetricsWindow) for path in sorted((serving / day).glob("*/*.jsonl")))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.orm import aliased
@@ -31,6 +32,8 @@ VERSION_FORMAT = "%Y%m%d_%H%M%S"
 _FIELDS = tuple(field.name for field in fields(ModelRecord))
 _COLUMNS = columns_of(TrainedModel, _FIELDS)
 EVERY = Wanted()
+AT_ONCE = 1_000
+"""Values of one question, well below what databases take."""
 
 
 class Models(Totals):
@@ -165,6 +168,17 @@ class Models(Totals):
         with self._reading() as connection:
             rows = connection.execute(newest.group_by(TrainedModel.product_key, TrainedModel.product_id))
             return {row[0]: row[1] for row in rows}
+
+    def origins(self, tenant_id: str, versions: Collection[str]) -> dict[tuple[str, str], date]:
+        """Return, by product and version, the last day that each of a tenant's models of these versions has seen."""
+        wanted, found = sorted(versions), {}
+        query = select(TrainedModel.product_id, TrainedModel.version, TrainedModel.origin)
+        with self._reading() as connection:
+            for start in range(0, len(wanted), AT_ONCE):
+                some = TrainedModel.version.in_(wanted[start : start + AT_ONCE])
+                rows = connection.execute(query.where(TrainedModel.tenant_id == tenant_id, some))
+                found.update({(row[0], row[1]): row[2] for row in rows})
+        return found
 
     def undecided(self, tenant_id: str, model_type: ModelType = ModelType.FORECAST) -> dict[str, ModelRecord]:
         """Return each product's newest version about whose promotion nothing was decided yet."""

@@ -160,7 +160,7 @@ def _cause(  # noqa: PLR0911 - a list of causes, the first that holds
     if model is None:
         return Cause.NEVER_TRAINED, "no model yet"
     if known.broken is not None:
-        return Cause.NEVER_TRAINED, f"no model that can be used: {known.broken}"
+        return Cause.BROKEN_MODEL, f"no model that can be used: {known.broken}"
     if known.as_of_model != model.data_fingerprint:
         return Cause.CORRECTED_HISTORY, f"sales up to {model.origin} are not what version {model.version} saw"
     if known.found is not None:

@@ -5,24 +5,31 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.drift import Alarms, Found, page
+from benchmarks.drift import NOISES, Alarms, Found, page
 from benchmarks.drift_panels import DAYS, SAMPLE, stable
 from pipeline_tests.test_docs import rows
 
 
 @pytest.mark.parametrize(
     ("alarms", "found", "missed"),
-    [(0.01, 0.9, set()), (0.011, 0.9, {"alarms"}), (0.01, 0.89, {"found"}), (0.5, 0.1, {"alarms", "found"})],
+    [
+        (0.01, (0.9, 0.9), set()),
+        (0.011, (0.9, 0.9), {"alarms"}),
+        (0.01, (0.89, 0.9), {"as the sample"}),
+        (0.01, (0.9, 0.89), {"as a real chain"}),
+        (0.5, (0.1, 0.1), {"alarms", "as the sample", "as a real chain"}),
+    ],
 )
-def test_what_is_not_good_enough_is_missed(alarms: float, found: float, missed: set[str]) -> None:
-    """The bars are 1 % of product-weeks and 90 % of shifts found; what lies beyond is called missed."""
+def test_what_is_not_good_enough_is_missed(alarms: float, found: tuple[float, float], missed: set[str]) -> None:
+    """The bars are 1 % of product-weeks and 90 % of shifts found, however noisy; what lies beyond is called missed."""
     told = page(
         [Alarms("as the sample", 7, alarms, 100)],
-        [Found("as the sample", 1.4, "all", found, 10), Found("as a real chain", 1.4, "all", 0.0, 10)],
+        [Found(name, 1.4, "all", share, 10) for name, share in zip(NOISES, found, strict=True)],
         [Alarms("ddop_bakery", 7, 0.5, 100)],
         1.0,
     )
-    assert {cells[0].split()[0] for cells in rows(told.text) if cells[-1] == "**missed**"} == missed
+    bad = [cells[0] for cells in rows(told.text) if cells[-1] == "**missed**"]
+    assert {name for name in ("alarms", *NOISES) if any(name in one for one in bad)} == missed
 
 
 def test_a_shift_is_what_it_says() -> None:

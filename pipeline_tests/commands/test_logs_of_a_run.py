@@ -89,6 +89,6 @@ def test_a_service_that_refuses(tmp_path: Path) -> None:
     save_tenant(
         Home(world.home.root), Tenant(id="cafe", name="C", country="ES", timezone="Europe/Madrid", source=source)
     )
-    answer = apart(world, "run", "--tenant", "cafe", **LOUD, **OTHERS, RETRY_HTTP_ATTEMPTS="1")
+    answer = apart(world, "run", "--tenant", "cafe", **LOUD, **OTHERS, RETRY_HTTP_ATTEMPTS="1", OUTAGE_WAIT_SECONDS="0")
     assert answer.status == 1
     assert "127.0.0.1:1" in lines(answer)[-1]["event"]

@@ -88,11 +88,11 @@ def test_one_artefact_has_one_report(fresh: Terminal, tmp_path: Path) -> None:
 
 
 def test_a_folder_has_a_list_of_reports(fresh: Terminal, tmp_path: Path) -> None:
-    """One an artefact, in order; status 3 as soon as one failed; of an empty folder none, and status 0."""
+    """One an artefact, in order; status 3 as soon as one failed; of an empty folder none, and status 3 too."""
     folder = tmp_path / "exports"
     folder.mkdir()
     empty = fresh("monitor", "run-checks", "--metadata-path", folder)
-    assert (empty.status, json.loads(empty.out)) == (0, [])
+    assert (empty.status, json.loads(empty.out)) == (3, [])
     bundle(folder / "run")
     document(folder / "a.json")
     assert fresh("monitor", "run-checks", "--metadata-path", folder).status == 0

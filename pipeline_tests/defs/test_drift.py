@@ -138,9 +138,10 @@ def test_forecasts_that_are_far_off_are_a_cause(trained: World, tmp_path: Path) 
 
 
 def test_broken_files_stop_no_training(trained: World, tmp_path: Path) -> None:
-    """Issued forecasts, an evaluation and findings that cannot be read are told of, and the tenant goes on."""
+    """Issued forecasts and tables of former runs that cannot be read are told of, and the tenant goes on."""
     world = trained.copied(tmp_path / "world")
-    for path in (*world.home.issued(TENANT).glob("*.parquet"), world.home.table(TENANT, "evaluation")):
+    tables = [world.home.table(TENANT, name) for name in ("evaluation", "drift", "forecast_accuracy")]
+    for path in (*world.home.issued(TENANT).glob("*.parquet"), *tables):
         path.write_bytes(b"torn")
     findings_path(world.home, TENANT).write_bytes(b"{")
     assert "cannot be read" in tick(world)[1]

@@ -94,7 +94,8 @@ def test_all_is_well(world: World) -> None:
     forget(world, LATE)
     found = round_of(world)
     assert {name: one.passed for name, one in found.checks.items()} == {
-        "products_fresh": True, "datasets_fresh": True, "contracts_kept": True,
+        "products_fresh": True, "datasets_fresh": True, "contracts_kept": True, "lineage_whole": True,
+        "deployments_healthy": True, "deployment_healthy": True,
     }  # fmt: skip
     figures = {name: entry.value for name, entry in found.made["freshness"].items()}
     assert figures["dagster/row_count"] == 6

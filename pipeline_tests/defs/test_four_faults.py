@@ -162,5 +162,5 @@ def test_a_flipped_bit_is_seen_and_answered(corner: Corner) -> None:
     assert "not what it was" in corner.alerts()["checksum_failed"]
     assert (value(corner.metrics(), "pipeline_checksum_failures_total", kind="artefact") or 0) >= 1
     corner.run("train_and_forecast")
-    assert corner.ledger() == {BROKEN: Cause.NEVER_TRAINED.value}
+    assert corner.ledger() == {BROKEN: Cause.BROKEN_MODEL.value}
     assert corner.run("care_for_storage")["stored_models_whole"].passed

@@ -9,8 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from contracts import DeploymentHealthState
+from pipeline.defs.monitoring.serving_health import told_apart
+from pipeline.monitoring.metrics.read import MOST_DEPLOYMENTS
 from pipeline_tests.defs.server import Server, serving
 from pipeline_tests.defs.world import World, definitions
+from pipeline_tests.monitoring.metrics.scraped import deployment
 from pipeline_tests.monitoring.servers import file_at, report, steady, window
 
 CHECK, TOGETHER = "deployment_healthy", "deployments_healthy"
@@ -113,6 +117,27 @@ def test_one_that_falls_silent_is_told_until_it_is_forgotten(empty: World) -> No
         assert ("gone" in by_deployment(judged(empty))) is told
     with empty.instance() as instance:
         assert instance.get_dynamic_partitions("deployments") == []
+
+
+def test_a_file_that_cannot_be_read_is_written_anew(empty: World) -> None:
+    """What was remembered last may be torn: this round looks all the same, and the next knows again."""
+    reported(empty)
+    judged(empty)
+    place = empty.home.monitoring / "serving_health.json"
+    place.write_text('{"deployments": [')
+    assert set(by_deployment(judged(empty))) == {None, "well", "slow/é", "silent"}
+    assert len(json.loads(place.read_bytes())["deployments"]) == 3
+
+
+def test_deployments_that_are_told_apart_are_bounded() -> None:
+    """However many servers report, a round keeps events of so many, the worst first."""
+    states = [
+        DeploymentHealthState.model_validate_json(json.dumps(deployment(f"{number:04}", status)))
+        for number, status in enumerate(["healthy", "degraded", "unhealthy"] * MOST_DEPLOYMENTS)
+    ]
+    told = told_apart(states)
+    assert len(told) == MOST_DEPLOYMENTS
+    assert {one.status.value for one in told} == {"unhealthy"}
 
 
 QUERY = """query { assetNodeOrError(assetKey: {path: ["deployments"]}) {

@@ -75,7 +75,8 @@ def live_of(
         {"date": "datetime64[ns]", "origin": "datetime64[ns]", "actual": float, "y_hat": float, "horizon": int}
     )
     before = empty if backtest is None else backtest
-    return Live(data, frame(rows)[KEPT], before, models, models, dict.fromkeys(models, promised))
+    known = {(name, one.version): one.origin for name, one in models.items()}
+    return Live(data, frame(rows)[KEPT], before, models, models, dict.fromkeys(models, promised), known)
 
 
 def backtest_of(data: TenantData, origin: int, blocks: int, error: float, seed: int = 3) -> pd.DataFrame:

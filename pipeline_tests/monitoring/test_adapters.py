@@ -73,6 +73,16 @@ def test_a_bundle_says_more(tmp_path: Path) -> None:
     assert (found.metrics.rmse, found.metrics.mae) == (3, 1)
 
 
+def test_a_bundle_does_not_lead_out_of_its_folder(tmp_path: Path) -> None:
+    """A file of a bundle that is a link is refused: what it leads to is no part of it, and is told to nobody."""
+    (tmp_path / "secret.env").write_text("TOKEN=abc123")
+    folder = bundle(tmp_path / "run")
+    (folder / "model_uri.txt").symlink_to(tmp_path / "secret.env")
+    with pytest.raises(MetadataError, match=r"model_uri\.txt cannot be read") as refused:
+        find(folder, shipped()).metadata()
+    assert "abc123" not in str(refused.value)
+
+
 def test_a_blank_uri_is_none(tmp_path: Path) -> None:
     """A model_uri.txt without a word in it is as good as absent."""
     assert read(bundle(tmp_path / "bundle", uri=" \n")).artifact_path == "runs:/r7/model"

@@ -16,7 +16,7 @@ from pipeline.monitoring.metrics.read import Waiting
 from pipeline.registry.alerts import Subject, Trouble
 from pipeline.registry.records import AlertRecord
 from pipeline.registry.tables import CircuitBreaker
-from pipeline_tests.monitoring.metrics.scraped import aged, deployment, fill, find, made, served, trained
+from pipeline_tests.monitoring.metrics.scraped import aged, deployment, fill, find, made, served, trained, unread
 from pipeline_tests.registry.builders import manifest, start
 
 NOON = dt.datetime(2030, 3, 1, 12, 0, tzinfo=dt.UTC)
@@ -71,6 +71,7 @@ def test_where_nothing_is_known_nothing_is_said(watch: Watch) -> None:
 def test_everything_at_once(watch: Watch) -> None:
     """What has happened of every kind is an alert each, with severity, message and what helps."""
     fill(watch.opened)
+    unread(watch.opened.home, cafe="DataError: the sales are torn")
     trained(watch.opened, "bakery", "rye", "roll", "bun")
     with watch.opened.registry._writing() as connection:
         connection.execute(update(CircuitBreaker).values(opened_at=after(-6), last_error="ConnectError: refused"))
@@ -189,6 +190,18 @@ def test_a_file_that_cannot_be_read_ends_nothing(watch: Watch) -> None:
     assert watch.last is not None
     (fault,) = watch.last.faults
     assert "bakery/findings.json cannot be read" in fault
+
+
+def test_a_tenant_that_cannot_be_looked_at_is_late_still(watch: Watch) -> None:
+    """Its stale products are an alert on, though the table has them no more, and that it is unreadable is one, too."""
+    home = watch.opened.home
+    aged(home, ("bakery", "rye", "data", "STALE"), ("cafe", "bun", "data", "STALE"))
+    assert set(watch.at(0)) == {"products_stale bakery data", "products_stale cafe data"}
+    aged(home)
+    unread(home, bakery="DataError: the sales are torn")
+    assert set(watch.at(1)) == {"products_stale bakery data", "tenant_unreadable bakery freshness"}
+    unread(home)
+    assert watch.at(2) == {}
 
 
 def test_what_a_training_has_answered_holds_no_more(watch: Watch) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import AccuracyRow, AccuracyVerdict, DriftKind, DriftRow
+from pipeline.engine.metrics import SCALE_DAYS
 from pipeline.engine.panel import Floats
 from pipeline.forecasting.realised import figures, in_hand, realised
 from pipeline.monitoring.drift import find_drift
@@ -41,6 +42,21 @@ def verdicts(live: Live) -> dict[str, str]:
     return dict(table.loc[table["verdict"].notna(), ["product_id", "verdict"]].itertuples(index=False))
 
 
+def mase(live: Live, product: str | None) -> float:
+    """Told slowly: the mean of each day's error over how far off the same weekday before was, up to its origin."""
+    panel, scaled = live.data.panel, []
+    for row in in_hand(live.issued, "Europe/Madrid").itertuples():
+        if product not in (None, row.product_id):
+            continue
+        units = panel.quantity[panel.products.index(row.product_id)]
+        place, seen = panel.dates.get_loc(row.date), panel.dates.get_loc(row.origin) + 1
+        before = units[max(seen - SCALE_DAYS, 0) : seen]
+        scale = float(np.nanmean(np.abs(before[7:] - before[:-7])))
+        if np.isfinite(units[place]):
+            scaled.append(abs(row.y_hat - units[place]) / scale)
+    return float(np.mean(scaled))
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 99), st.sets(st.tuples(st.integers(0, 7), st.integers(ORIGIN + 1, DAYS - 1)), max_size=12))
 def test_figures_are_those_of_single_products(seed: int, masked: set[tuple[int, int]]) -> None:
@@ -55,6 +71,7 @@ def test_figures_are_those_of_single_products(seed: int, masked: set[tuple[int, 
         assert row["n"] == one.metrics.n
         for name in ("wape", "bias", "coverage", "mape"):
             assert row[name] == pytest.approx(getattr(one.metrics, name)), name
+        assert row["mase"] == pytest.approx(mase(live, one.product_id))
         assert row["naive_wape"] == pytest.approx(one.naive.wape)
     for row in records(table):
         AccuracyRow.model_validate(row)
@@ -68,6 +85,28 @@ def test_bands_hold_what_was_said_so_far_ahead() -> None:
     assert total[ALL, ALL] == total["1-3", ALL] == NEW * len(NAMES)
     assert ("4-7", ALL) not in total.index
     assert total[ALL, "0-6"] + total[ALL, "7-13"] == NEW * len(NAMES)
+
+
+def test_age_is_counted_from_what_the_model_has_seen() -> None:
+    """A champion of a hundred days is in the band of old models, however lately it began to issue."""
+    units = sales()
+    data = data_of(units, NAMES)
+    old = dict.fromkeys(NAMES, data.panel.dates[ORIGIN - 100])
+    table = accuracy(live_of(data, ORIGIN, off(units, 0.1), origins=old), PLAIN)
+    total = table[table["product_id"].isna()].set_index(["horizon", "model_age"])["n"]
+    assert total[ALL, "28-"] == NEW * len(NAMES)
+    assert not {"0-6", "7-13", "14-27"} & set(total.index.get_level_values("model_age"))
+
+
+@pytest.mark.parametrize(
+    ("share", "grade"), [(0.09, "excellent"), (0.19, "good"), (0.29, "acceptable"), (0.31, "poor")]
+)
+def test_what_came_true_is_graded(share: float, grade: str) -> None:
+    """MAPE below 10, 20 and 30 % is excellent, good and acceptable, as the grades of models are."""
+    units = sales()
+    said = {name: units[place, -NEW:] * (1 + share) for place, name in enumerate(NAMES)}
+    table = accuracy(live_of(data_of(units, NAMES), ORIGIN, said), PLAIN)
+    assert set(table.loc[table["horizon"] == ALL, "grade"]) == {grade}
 
 
 def test_a_product_whose_errors_grow_is_falling_and_no_other() -> None:
@@ -138,7 +177,7 @@ def test_without_forecasts_and_models_there_is_nothing() -> None:
     """A tenant that was never trained has two empty tables, with their columns."""
     data = data_of(sales(), NAMES)
     bare = live_of(data, ORIGIN, {})
-    bare = Live(data, bare.issued, bare.backtest, {}, {}, {})
+    bare = Live(data, bare.issued, bare.backtest, {}, {}, {}, {})
     assert accuracy(bare, PLAIN).columns.tolist() == list(AccuracyRow.model_fields)
     assert find_drift(bare, PLAIN).columns.tolist() == list(DriftRow.model_fields)
     assert len(accuracy(bare, PLAIN)) == len(find_drift(bare, PLAIN)) == 0

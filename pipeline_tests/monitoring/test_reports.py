@@ -117,7 +117,7 @@ def test_lines_are_checked_one_by_one(tmp_path: Path) -> None:
         "{" + "x" * MAX_BYTES,
     ]
     path.write_bytes("\n".join(lines).encode("latin-1") + b"\n" + good.encode() + b"\n")
-    found = report(path, LineageEvent)
+    found = report(path)
     assert checks(found) == {"file_exists": True, "lines_whole": False, "valid_json": False, "contract_kept": False}
     whole, valid, kept = (one.detail for one in found.results[1:])
     assert whole == f"line 8: more than {MAX_BYTES} bytes, too many for metadata"
@@ -135,6 +135,27 @@ def test_a_torn_last_line_is_tolerated(tmp_path: Path) -> None:
     path.write_text(f"{good}\n{good}")
     assert report(path).results[-1].detail == "2 lines keep it"
     path.write_text(f"{good[:-9]}\n{good}\n")
+    assert not report(path).all_passed
+
+
+def test_a_lineage_line_that_was_cut_off_is_tolerated_where_it_stands(tmp_path: Path) -> None:
+    """The next event began on a line of its own: the torn one is told and no fault, and garbage is one still."""
+    good, path = json.dumps(EVENT), tmp_path / "lineage-2026-03-02.ndjson"
+    path.write_text(f"{good}\n{good[:-9]}\n{good}\n")
+    found = report(path, LineageEvent)
+    assert found.all_passed
+    assert "line 2 has no end" in found.results[1].detail
+    path.write_text(f"{good}\ngarbage\n{good}\n")
+    assert not report(path, LineageEvent).all_passed
+
+
+def test_a_forecast_of_many_products_is_a_line_of_lineage(tmp_path: Path) -> None:
+    """An event that tells of ten thousand models is longer than other metadata, and keeps its contract."""
+    models = {f"product {number} {'x' * 80}": "20260302_040506" for number in range(10_000)}
+    path = tmp_path / "lineage-2026-03-02.ndjson"
+    path.write_text(json.dumps({**EVENT, "metadata": {"models": models}}) + "\n")
+    assert path.stat().st_size > MAX_BYTES
+    assert report(path, LineageEvent).all_passed
     assert not report(path).all_passed
 
 

@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import MetadataError
 from pipeline.monitoring.serving.faults import TOLD_OF_A_FILE
-from pipeline.monitoring.serving.lines import LONGEST
-from pipeline.monitoring.serving.windows import Read, read_windows
+from pipeline.monitoring.serving.windows import LONGEST, Read, read_windows
 from pipeline_tests.monitoring.servers import NOON, file_at, lines, report, steady, window
 
 GOOD = lines([window(1)])
@@ -28,6 +27,8 @@ LATIN = json.dumps(window(0, model_name="caf\u00e9"), ensure_ascii=False).encode
 FAULTS: list[tuple[bytes, str]] = [
     (lines([window(0, window_end="2026-03-02T12:00:00")]), "a moment is written in ISO 8601 with its timezone"),
     (lines([window(0, window_start="2026-03-02T12:00:00Z")]), "is not after window_start"),
+    (lines([window(0, window_start="0001-01-01T00:00:00+14:00")]), "lies outside the years 1 to 9999"),
+    (lines([window(0, window_end=1772452800)]), "a moment is written in ISO 8601"),
     (lines([window(0, request_count=-1)]), "request_count: Input should be greater than or equal to 0, not -1"),
     (lines([window(0, schema_version="v2")]), "schema_version: Input should be 'v1', not 'v2'"),
     (lines([window(0, deployment_id=" ")]), "deployment_id: "),
@@ -55,6 +56,18 @@ def test_a_bad_line_is_told_and_set_aside(tmp_path: Path, bad: bytes, words: str
     with pytest.raises(MetadataError, match=r"server\.jsonl, line 4: ") as raised:
         read_windows(tmp_path, strict=True)
     assert words in str(raised.value)
+
+
+def test_a_window_of_the_future_is_set_aside(tmp_path: Path) -> None:
+    """One that ends later than it can have is told, and hides neither the others nor that they are old."""
+    report(tmp_path, [window(5), window(0, window_end="2099-01-01T00:00:00Z")], "a.jsonl")
+    read = read_windows(tmp_path, until=NOON)
+    assert len(read.windows) == 1
+    assert read.faults[0].reason.startswith(
+        "window_end: 2099-01-01 00:00:00 UTC is in the future, beyond 2026-03-02 12"
+    )
+    assert len(read_windows(tmp_path, until=NOON - dt.timedelta(minutes=6)).windows) == 0
+    assert len(read_windows(tmp_path, until=NOON - dt.timedelta(minutes=5)).windows) == 1
 
 
 def test_a_torn_last_line_is_told_as_such(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pipeline_tests.registry.conftest import database, server
 from pipeline_tests.training.killing import commit_listeners, made_shop, open_shop, state_of
 from pipeline_tests.training.shop import Shop
 
-MODEL = "INSERT trained_models INSERT performance_metrics INSERT artefacts INSERT training_ledger"
+MODEL = "INSERT trained_models INSERT performance_metrics INSERT artefacts INSERT training_ledger INSERT metric_totals"
 POINTS = (
     pytest.param("INSERT training_jobs", marks=pytest.mark.long),
     pytest.param("INSERT tenant_models", marks=pytest.mark.long),

@@ -107,7 +107,7 @@ def test_each_fault_names_its_product_and_makes_it_due(
     assert set(broken) == {"rye"}
     plan = make_plan(shop.data(), opened.registry.latest(TENANT), opened.settings, Occasion(), broken)
     (due,) = [row for row in plan if row.due]
-    assert (due.product_id, due.cause) == ("rye", Cause.NEVER_TRAINED)
+    assert (due.product_id, due.cause) == ("rye", Cause.BROKEN_MODEL)
     assert due.reason.startswith("no model that can be used: version ")
     assert told in due.reason
     shop.train(requested=frozenset({"rye"}))

@@ -17,10 +17,7 @@ from pipeline.monitoring.live_accuracy import accuracy
 from pipeline.plots import as_markdown_image, bar_plot
 from pipeline.tables import read_table, records, write_table
 
-COVERAGE = (0.8, 0.98)
-"""Share of days inside lower to upper below and above which ranges are called dishonest."""
-LEAST_DAYS = 100
-"""Scored days, of all products, from which a coverage says anything."""
+NAME = "the accuracy of forecasts"
 LISTED = 100
 PLOTTED = 12
 
@@ -59,18 +56,18 @@ def forecast_accuracy(
 
 @dg.asset_check(asset=forecast_accuracy, partitions_def=TENANTS)
 def forecasts_hold(context: dg.AssetCheckExecutionContext, installation: InstallationResource) -> dg.AssetCheckResult:
-    """Forecasts are as good as the backtest promised and better than last week's sales, and ranges hold 0.8 to 0.98."""
-    frame = read_table(
-        installation.open().home.table(context.partition_key, "forecast_accuracy"), "the accuracy of forecasts"
-    )
+    """Forecasts are as good as the backtest promised, better than last week's sales, and ranges hold what they say."""
+    opened = installation.open()
+    frame, settings = read_table(opened.home.table(context.partition_key, "forecast_accuracy"), NAME), opened.settings
     bad = frame[frame["verdict"].isin([AccuracyVerdict.FALLING.value, AccuracyVerdict.WORSE_THAN_NAIVE.value])]
     named = [
         dg.TableRecord({"product": row["product_id"], "verdict": row["verdict"], "reason": row["reason"]})
         for row in records(bad.head(LISTED))
     ]
     total = _total(frame)
-    told = total is not None and total["n"] >= LEAST_DAYS and np.isfinite(float(total["coverage"]))
-    honest = not told or COVERAGE[0] <= float(total["coverage"]) <= COVERAGE[1]  # type: ignore[index]
+    told = total is not None and total["n"] >= settings.alert_coverage_days and np.isfinite(float(total["coverage"]))
+    least, most = settings.alert_coverage_least, settings.alert_coverage_most
+    honest = not told or least <= float(total["coverage"]) <= most  # type: ignore[index]
     return dg.AssetCheckResult(
         passed=bad.empty and honest,
         severity=dg.AssetCheckSeverity.WARN,

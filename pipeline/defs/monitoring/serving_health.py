@@ -14,8 +14,11 @@ from pipeline.defs.ingestion.assets import OWNERS
 from pipeline.defs.partitions import DEPLOYMENTS
 from pipeline.defs.resources import InstallationResource
 from pipeline.defs.shown import preview
+from pipeline.errors import MetadataError
+from pipeline.home import Home
 from pipeline.keys import plain_key
 from pipeline.monitoring.found import serving_health_path
+from pipeline.monitoring.metrics.read import MOST_DEPLOYMENTS
 from pipeline.monitoring.serving.assess import ServingHealth, assess, metrics_folder, remember, remembered
 from pipeline.monitoring.serving.shown import p95_lines
 
@@ -32,10 +35,11 @@ def serving_health(context: dg.AssetExecutionContext, installation: Installation
     """
     opened = installation.open()
     folder = metrics_folder(opened.settings, opened.home)
-    health = assess(folder, opened.settings, dt.datetime.now(dt.UTC), remembered(opened.home))
+    health = assess(folder, opened.settings, dt.datetime.now(dt.UTC), _known(context, opened.home))
     remember(opened.home, health)
-    _name_partitions(context.instance, health.deployments)
-    for state in health.deployments:
+    each = told_apart(health.deployments)
+    _name_partitions(context.instance, each)
+    for state in each:
         context.log_event(
             dg.AssetObservation(
                 deployments.key,
@@ -59,6 +63,15 @@ def serving_health(context: dg.AssetExecutionContext, installation: Installation
             **_tables(health),
         }
     )
+
+
+def _known(context: dg.AssetExecutionContext, home: Home) -> list[DeploymentHealthState]:
+    """The deployments that were found last; what cannot be read is written anew, without those that are silent."""
+    try:
+        return remembered(home)
+    except MetadataError as error:
+        context.log.warning(f"deployments that have fallen silent are not known any more: {error}")
+        return []
 
 
 deployments = dg.AssetSpec(
@@ -100,7 +113,7 @@ def deployment_healthy(
     # The place of a run as a whole is taken when it is planned. Of all evaluations the last stands for the check in the
     # UI's list: the worst.
     yield _evaluation(_all(states))
-    for state in sorted(states, key=lambda one: BADNESS.index(one.status)):
+    for state in reversed(told_apart(states)):
         yield _evaluation(_one(state), plain_key(state.deployment_id))
 
 
@@ -114,6 +127,11 @@ def _evaluation(found: dg.AssetCheckResult, partition: str | None = None) -> dg.
         metadata=found.metadata,
         partition=partition,
     )
+
+
+def told_apart(states: Sequence[DeploymentHealthState]) -> list[DeploymentHealthState]:
+    """Return the deployments that are told one by one, the worst first: each round keeps two events of each."""
+    return sorted(states, key=lambda one: -BADNESS.index(one.status))[:MOST_DEPLOYMENTS]
 
 
 def _one(state: DeploymentHealthState) -> dg.AssetCheckResult:

@@ -8,7 +8,6 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from pydantic_core import from_json
 
 from contracts import LineageEvent
 from pipeline.appending import append_lines
+from pipeline.monitoring.lines import lines_of
 
 LONGEST = 64 * 2**20
 """Bytes of a line beyond which it is none of ours: a forecast of 10,000 products tells of as many models."""
@@ -25,8 +25,6 @@ TORN = "torn: it has no end, and is no whole JSON"
 FEW = 8
 """Texts up to which looking through a line for each costs less than parsing it."""
 _DAY = re.compile(r"lineage-(\d{4}-\d{2}-\d{2})\.ndjson")
-_BLOCK = 2**20
-_BOM = b"\xef\xbb\xbf"
 _LOG = logging.getLogger(__name__)
 
 
@@ -57,7 +55,7 @@ class FaultyLine:
 
     @property
     def torn(self) -> bool:
-        """Whether it is the last line and only lacks its end: its writer was cut off, or is at it."""
+        """Whether it only lacks its end: its writer was cut off, or is at it."""
         return self.fault == TORN
 
     def __str__(self) -> str:
@@ -135,24 +133,20 @@ class Reader:
     def step(self, path: Path, number: int, line: bytes) -> Step | None:
         """Return the event of a line; None where it is none, which is noted."""
         try:
-            return step_of(from_json(line.removeprefix(_BOM), allow_inf_nan=False))
+            return step_of(from_json(line, allow_inf_nan=False))
         except ValueError as error:
-            whole = line.endswith(b"\n")
-            self.note(path, number, f"no event: {_told(error)}" if whole else TORN)
+            self.note(path, number, TORN if cut_off(line) else f"no event: {_told(error)}")
             return None
 
     def lines(self, path: Path) -> Iterator[tuple[int, bytes]]:
         """Yield the lines of a file that are not empty, with their numbers, from 1 on."""
         number = 0
         try:
-            with path.open("rb") as file:
-                while line := file.readline(LONGEST + 1):
-                    number += 1
-                    if len(line) > LONGEST:
-                        self.note(path, number, f"longer than {LONGEST >> 20} MB")
-                        _to_its_end(file, line)
-                    elif line.strip():
-                        yield number, line
+            for number, content, _ in lines_of(path, LONGEST, follow=True):
+                if content is None:
+                    self.note(path, number, f"longer than {LONGEST >> 20} MB")
+                else:
+                    yield number, content
         except OSError as error:
             self.note(path, 0, f"cannot be read beyond line {number}: {error.strerror or error}")
 
@@ -163,6 +157,18 @@ class Reader:
             of_file[number] = FaultyLine(path.name, number, fault)
         elif number not in of_file:
             of_file[-1] = FaultyLine(path.name, number, f"the last of more than {MOST_FAULTS} faulty lines")
+
+
+def cut_off(line: bytes) -> bool:
+    """Return whether a line is the beginning of a JSON object: its writer was cut off, or is at it."""
+    try:
+        from_json(line)
+    except ValueError:
+        try:
+            return isinstance(from_json(line, allow_partial=True), dict)
+        except ValueError:
+            return False
+    return False
 
 
 def step_of(event: Any) -> Step:
@@ -204,8 +210,3 @@ def _written(text: str) -> set[bytes]:
 
 def _told(error: ValueError) -> str:
     return str(error)[:200]
-
-
-def _to_its_end(file: BufferedReader, line: bytes) -> None:
-    while line and not line.endswith(b"\n"):
-        line = file.readline(_BLOCK)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from contracts import LineageEvent
 from pipeline.errors import StorageError
@@ -176,10 +175,11 @@ class _Work:
         """Send an event; what is none is named by the check of the lineage, and left out here."""
         try:
             event = LineageEvent.model_validate_json(line)
-        except ValidationError:
+            told = run_event(event, self._namespace)
+        except ValueError:  # What pydantic raises, and what a value that no event of ours has may lead to.
             return
         try:
-            self._transport.emit(run_event(event, self._namespace))
+            self._transport.emit(told)
         except Exception as error:
             if not _refused(error):
                 raise

@@ -57,7 +57,7 @@ def noted_lately(home: Home, tenant_ids: Iterable[str], now: dt.datetime) -> Not
             if reader.step(path, number, line) is None:
                 continue
             try:
-                event = LineageEvent.model_validate_json(line.removeprefix(b"\xef\xbb\xbf"))
+                event = LineageEvent.model_validate_json(line)
             except ValidationError as error:
                 fault = error.errors()[0]
                 reader.note(path, number, f"no event: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"[:200])

@@ -93,6 +93,7 @@ MEASURES: Mapping[str, Measure] = {
         _counter(CHECKSUMS, "Stored files and manifests that were found not to be what they were.", "kind"),
         _histogram(LOCK_SECONDS, "Seconds that trainings waited for another one of the same tenant."),
         _gauge("pipeline_stale_products", "Products whose data, model or forecast is too old.", "tenant_id", "clock"),
+        _gauge("pipeline_tenant_unreadable", "1: what of a tenant is late cannot be read.", *TENANT),
         _gauge("pipeline_deployments", "Deployments that serve models, by how they are.", "status"),
         _gauge("pipeline_deployment_health", "1 for the status of a deployment.", "deployment_id", "status"),
         _gauge("pipeline_live_coverage", "Share of days that came true inside the forecast's range.", *TENANT),

@@ -12,7 +12,9 @@ from contracts import Cause, Freshness, HealthStatus, Priority
 from pipeline.errors import MetadataError, PipelineError, RegistryError
 from pipeline.home import Home
 from pipeline.installation import Installation
-from pipeline.monitoring.causes import findings
+from pipeline.keys import label
+from pipeline.monitoring.causes import findings, open_findings
+from pipeline.monitoring.dataset_freshness import unreadable_tenants
 from pipeline.monitoring.found import features_built_at, read_freshness, read_serving_health
 from pipeline.monitoring.metrics.catalogue import ALL_SECONDS, MEASURES, Distribution, Figures, Kind, Labels
 from pipeline.registry.breakers import CLOSED, HALF_OPEN, OPEN
@@ -23,7 +25,6 @@ from pipeline.tenants import tenant_ids
 
 MOST_DEPLOYMENTS = 200
 """Deployments that are told apart, the worst first; all of them are counted."""
-LONGEST_LABEL = 120
 logger = logging.getLogger(__name__)
 
 
@@ -44,8 +45,10 @@ def read_figures(opened: Installation, queue: Queue) -> Figures:
     now = dt.datetime.now(dt.UTC)
     tenants = tenant_ids(opened.home)
     figures: Figures = {"pipeline_registry_up": {(): 1}, "pipeline_queue_up": {(): 1}}
+    registry: Registry | None = None
     try:
         figures |= registry_figures(opened.registry, tenants)
+        registry = opened.registry
     except RegistryError as error:
         logger.warning("metrics without the registry: %s", error)
         figures["pipeline_registry_up"] = {(): 0}
@@ -54,7 +57,7 @@ def read_figures(opened: Installation, queue: Queue) -> Figures:
     except PipelineError as error:
         logger.warning("metrics without the queue: %s", error)
         figures["pipeline_queue_up"] = {(): 0}
-    return figures | found_figures(opened.home, tenants, now)
+    return figures | found_figures(opened, registry, tenants, now)
 
 
 def registry_figures(registry: Registry, tenants: Sequence[str]) -> Figures:
@@ -121,14 +124,19 @@ def queue_figures(waiting: Sequence[Waiting], now: dt.datetime) -> Figures:
     }
 
 
-def found_figures(home: Home, tenants: Sequence[str], now: dt.datetime) -> Figures:
-    """Return what the feedback layer last found; files that cannot be read are counted, and told in the log."""
+def found_figures(opened: Installation, registry: Registry | None, tenants: Sequence[str], now: dt.datetime) -> Figures:
+    """Return what the feedback layer last found; files that cannot be read are counted, and told in the log.
+
+    Without a registry findings that a training may have answered count on.
+    """
+    home = opened.home
     figures: Figures = defaultdict(dict)
     faults = 0
     sources: list[Callable[[], None]] = [
         lambda: _freshness(home, figures),
+        lambda: _unreadable(home, figures),
         lambda: _serving(home, figures),
-        *(lambda tenant=one: _findings(home, tenant, figures) for one in tenants),
+        *(lambda tenant=one: _findings(opened, registry, tenant, figures) for one in tenants),
         *(lambda tenant=one: _features(home, tenant, figures, now) for one in tenants),
     ]
     for source in sources:
@@ -152,6 +160,11 @@ def _freshness(home: Home, figures: Figures) -> None:
         }
 
 
+def _unreadable(home: Home, figures: Figures) -> None:
+    if tenants := unreadable_tenants(home):
+        figures["pipeline_tenant_unreadable"] = {(tenant,): 1.0 for tenant in tenants}
+
+
 def _serving(home: Home, figures: Figures) -> None:
     health = read_serving_health(home)
     if health is None:
@@ -161,21 +174,22 @@ def _serving(home: Home, figures: Figures) -> None:
     figures["pipeline_deployments"] = {(status.value,): count[status] for status in states}
     worst_first = sorted(health.deployments, key=lambda one: (-states.index(one.status), one.deployment_id))
     figures["pipeline_deployment_health"] = {
-        (one.deployment_id[:LONGEST_LABEL], status.value): float(one.status is status)
+        (label(one.deployment_id), status.value): float(one.status is status)
         for one in worst_first[:MOST_DEPLOYMENTS]
         for status in states
     }
 
 
-def _findings(home: Home, tenant: str, figures: Figures) -> None:
-    found = findings(home, tenant)
+def _findings(opened: Installation, registry: Registry | None, tenant: str, figures: Figures) -> None:
+    """What holds still: a finding that a training has answered counts no more, nor does a share of a few days."""
+    found = findings(opened.home, tenant)
     if found is None:
         return
-    causes = Counter(one.cause for one in found.found)
+    causes = Counter(one.cause for one in (found.found if registry is None else open_findings(found, registry)))
     figures["pipeline_drifting_products"][tenant,] = causes[Cause.DRIFT]
     figures["pipeline_inaccurate_products"][tenant,] = causes[Cause.LIVE_ACCURACY]
     for name, measured in (("pipeline_live_coverage", found.coverage), ("pipeline_live_wape", found.wape)):
-        if measured is not None:
+        if measured is not None and measured.days >= opened.settings.alert_coverage_days:
             figures[name][tenant,] = measured.value
 
 

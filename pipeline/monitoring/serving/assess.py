@@ -12,6 +12,7 @@ from typing import Any
 from contracts import DeploymentHealthState, HealthStatus
 from pipeline.home import Home, write_atomically
 from pipeline.monitoring.found import read_serving_health, serving_health_path
+from pipeline.monitoring.freshness import AHEAD_SECONDS
 from pipeline.monitoring.serving.health import health_of_all, silence
 from pipeline.monitoring.serving.windows import Read, read_windows
 from pipeline.settings import Settings
@@ -71,7 +72,7 @@ def assess(
         MetadataError: with `strict`, something cannot be used; names file and line.
     """
     since = now - dt.timedelta(hours=hours or settings.serving_lookback_hours)
-    read = read_windows(folder, since, strict=strict)
+    read = read_windows(folder, since, now + dt.timedelta(seconds=AHEAD_SECONDS), strict=strict)
     states = health_of_all(read.windows, settings, now)
     here = {state.deployment_id for state in states}
     states += [
@@ -83,12 +84,13 @@ def assess(
 
 
 def _silent(state: DeploymentHealthState, settings: Settings, now: dt.datetime) -> DeploymentHealthState | None:
-    """How a deployment is that has no window in the look-back; None where it is forgotten, or cannot be called old."""
-    words = silence(state.latest_window_end, settings, now)
-    if words is None or now - state.latest_window_end > dt.timedelta(days=settings.serving_forgotten_days):
+    """How a deployment is that has no window in the look-back; None where it is forgotten."""
+    latest = min(state.latest_window_end, now)
+    if now - latest > dt.timedelta(days=settings.serving_forgotten_days):
         return None
+    words = silence(latest, settings, now) or "no window of it is there any more"
     gone = {"evaluated_windows": 0, "missing_window_count": 0, "status": HealthStatus.UNHEALTHY, "detail": words}
-    return state.model_copy(update=gone)
+    return state.model_copy(update={"latest_window_end": latest, **gone})
 
 
 def remember(home: Home, health: ServingHealth) -> None:

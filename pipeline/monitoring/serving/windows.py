@@ -12,14 +12,17 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from contracts import ServingMetricsWindow
+from pipeline.monitoring.lines import Line, lines_of
 from pipeline.monitoring.serving.discover import metrics_files
 from pipeline.monitoring.serving.faults import Fault, Faults, shown, why
-from pipeline.monitoring.serving.lines import LONGEST, Line, lines_of
 
+LONGEST = 65_536
+"""Bytes of a line that is looked at; a window has between one and two thousand."""
 LONGEST_VALUE = 60
 """Letters that a reason shows of a value."""
 FAULTS_OF_A_LINE = 3
 CONFLICTS_TOLD = 1_000
+LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
 FIGURES = itemgetter(*(name for name in ServingMetricsWindow.model_fields if name != "heartbeat_emitted_at"))
 
 
@@ -84,22 +87,26 @@ class Read:
     conflict_count: int
 
 
-def read_windows(root: Path, since: dt.datetime | None = None, *, strict: bool = False) -> Read:
+def read_windows(
+    root: Path, since: dt.datetime | None = None, until: dt.datetime | None = None, *, strict: bool = False
+) -> Read:
     """Read the windows below a folder.
 
     Args:
         root: holds `{YYYY-MM-DD}/{HH}/*.jsonl`; it need not be there.
         since: read the hours from this moment's on, by the names of the folders; None: all.
+        until: a window that ends later is a fault: it has not been yet, and would hide for as long that its server is
+            silent; None: none is.
         strict: raise at the first fault instead of setting it aside.
 
     Raises:
         MetadataError: with `strict`, a file, a folder or a line cannot be used; names it and says why.
     """
-    faults, found, files = Faults(strict=strict), _Found(), 0
+    faults, found, files = Faults(strict=strict), _Found(until or LAST), 0
     for path in metrics_files(root, since, faults):
         files += 1
         try:
-            _read_file(path, lines_of(path), found, faults)
+            _read_file(path, lines_of(path, LONGEST), found, faults)
         except OSError as error:
             faults.add(path, why(error))
     windows = sorted(found.kept.values(), key=lambda one: (*one.source[:2], one.start, one.end))
@@ -117,13 +124,18 @@ def _read_file(path: Path, lines: Iterable[Line], found: _Found, faults: Faults)
         except ValidationError as error:
             faults.add(path, _reason(error, line), line.number)
         else:
+            if window.window_end > found.until:
+                end, now = (f"{one:%Y-%m-%d %H:%M:%S}" for one in (window.window_end, found.until))
+                faults.add(path, f"window_end: {end} UTC is in the future, beyond {now} UTC", line.number)
+                continue
             found.add(window, name, line.number)
 
 
 @dataclass
 class _Found:
-    """The windows so far."""
+    """The windows so far, none of which ends after `until`."""
 
+    until: dt.datetime = LAST
     kept: dict[Key, Window] = field(default_factory=dict)
     repeats: int = 0
     conflicts: list[Conflict] = field(default_factory=list)

@@ -208,7 +208,8 @@ def test_garbage_and_torn_lines_are_passed_over(tmp_path: Path) -> None:
     path = written(home.lineage, CHAIN[:2], dt.datetime.now(dt.UTC))
     line = TRAINED.model_dump_json().encode()
     with path.open("ab") as file:
-        file.write(b"garbage\n" + line[:40])
+        edge = json.dumps({**json.loads(line), "event_time": "0001-01-01T00:00:00+14:00"}).encode()
+        file.write(b"garbage\n" + edge + b"\n" + line[:40])
     with receiver() as server:
         chosen = settings(home, openlineage_url=server.address)
         first = send_waiting(home, chosen)

@@ -107,6 +107,13 @@ def aged(home: Home, *rows: tuple[str, str, str, str]) -> None:
     write_table(home.monitoring / "freshness.parquet", table)
 
 
+def unread(home: Home, **faults: str) -> None:
+    """Write which tenants the last round of freshness could not look at."""
+    home.monitoring.mkdir(parents=True, exist_ok=True)
+    told = {"evaluated_at": "2026-03-01T10:01:00Z", "datasets": [], "faults": faults, "waiting": {}}
+    (home.monitoring / "freshness.json").write_text(json.dumps(told))
+
+
 def built(home: Home, tenant: str, hours: float) -> None:
     """Write when a tenant's training table was built."""
     at = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours)

@@ -8,9 +8,10 @@ import pytest
 from prometheus_client.openmetrics.exposition import generate_latest as as_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 
-from contracts import Priority
+from contracts import Measured, Priority
 from pipeline.errors import StorageError
 from pipeline.installation import Installation
+from pipeline.keys import label
 from pipeline.monitoring.metrics.catalogue import MEASURES, Kind
 from pipeline.monitoring.metrics.collector import as_text, registry_of
 from pipeline.monitoring.metrics.demo import demo_figures
@@ -25,6 +26,8 @@ from pipeline_tests.monitoring.metrics.scraped import (
     now_of,
     parsed,
     served,
+    trained,
+    unread,
     value,
     waited,
 )
@@ -66,16 +69,17 @@ def test_everything_that_happened_is_told(tmp_path: Path) -> None:
     """Each figure is the one that the registry, the queue or the files hold."""
     opened = made(tmp_path, "bakery", "cafe")
     fill(opened)
+    trained(opened, "bakery", "rye", "roll", "bun")
     found = now_of(opened, [waited(Priority.LOW, 90), waited(Priority.LOW, 30), waited(Priority.HIGH, 5)])
     assert value(found, "training_jobs_total", tenant_id="bakery", status="completed") == 1
     assert value(found, "training_jobs_total", tenant_id="bakery", status="failed") == 1
     assert value(found, "training_duration_seconds_count", tenant_id="bakery") == 1
     assert value(found, "ml_training_duration_seconds_count") == 1
-    assert value(found, "models_trained_total", tenant_id="bakery", product_category="none") == 1
+    assert value(found, "models_trained_total", tenant_id="bakery", product_category="none") == 4
     assert value(found, "model_mae_bucket", tenant_id="bakery", le="1.0") == 0
-    assert value(found, "model_mae_bucket", tenant_id="bakery", le="5.0") == 1
-    assert value(found, "model_mae_bucket", tenant_id="bakery", le="+Inf") == 1
-    assert value(found, "model_mae_sum", tenant_id="bakery") == 2
+    assert value(found, "model_mae_bucket", tenant_id="bakery", le="5.0") == 4
+    assert value(found, "model_mae_bucket", tenant_id="bakery", le="+Inf") == 4
+    assert value(found, "model_mae_sum", tenant_id="bakery") == 8
     assert value(found, "ml_prediction_total") == 8
     assert value(found, "ml_dataset_build_duration_seconds_sum") == 2.5
     assert value(found, "pipeline_lock_wait_seconds_bucket", le="60.0") == 0
@@ -157,6 +161,7 @@ def test_a_queue_that_is_away_is_said(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Each is named in the log; those of other tenants are told."""
     opened = made(tmp_path, "bakery", "cafe")
+    trained(opened, "cafe", "bun")
     find(opened.home, "cafe", drift={"bun": "more"})
     opened.home.tenant("bakery").mkdir(parents=True)
     (opened.home.tenant("bakery") / "findings.json").write_text('{"tenant_id": "bakery", "found": "many"}')
@@ -179,8 +184,42 @@ def test_deployments_are_bounded(tmp_path: Path) -> None:
     found = now_of(opened)
     told = {dict(labels)["deployment_id"] for name, labels in found if name == "pipeline_deployment_health"}
     assert len(told) == MOST_DEPLOYMENTS
-    assert "z" * 120 in told
+    assert label("z" * 300) in told
     assert value(found, "pipeline_deployments", status="healthy") == MOST_DEPLOYMENTS + 50
+
+
+def test_long_names_are_told_apart(tmp_path: Path) -> None:
+    """Two deployments whose long names begin alike have a series each."""
+    opened = made(tmp_path)
+    served(opened.home, deployment("z" * 300 + "a", "unhealthy"), deployment("z" * 300 + "b", "healthy"))
+    found = now_of(opened)
+    unwell = [labels for (name, labels), number in found.items() if number and ("status", "unhealthy") in labels]
+    assert len([one for one in unwell if any(label == "deployment_id" for label, _ in one)]) == 1
+    assert value(found, "pipeline_deployments", status="unhealthy") == 1
+
+
+def test_what_no_longer_holds_is_not_told(tmp_path: Path) -> None:
+    """A finding that a newer model has answered does not count, nor does a coverage of fewer days than are judged."""
+    opened = made(tmp_path, "bakery")
+    trained(opened, "bakery", "rye", "bun")
+    find(opened.home, drift={"rye": "more", "bun": "more"}, coverage=Measured(value=0.5, days=4))
+    found = now_of(opened)
+    assert value(found, "pipeline_drifting_products", tenant_id="bakery") == 2
+    assert "pipeline_live_coverage" not in names(found)
+    trained(opened, "bakery", "rye")
+    find(opened.home, drift={"rye": "more", "bun": "more"}, coverage=Measured(value=0.5, days=100))
+    found = now_of(opened)
+    assert value(found, "pipeline_drifting_products", tenant_id="bakery") == 1
+    assert value(found, "pipeline_live_coverage", tenant_id="bakery") == 0.5
+
+
+def test_a_tenant_that_cannot_be_looked_at_is_told(tmp_path: Path) -> None:
+    """It has a series of its own while the last round could not read its tables."""
+    opened = made(tmp_path, "bakery")
+    unread(opened.home, bakery="the sales are torn")
+    assert value(now_of(opened), "pipeline_tenant_unreadable", tenant_id="bakery") == 1
+    unread(opened.home)
+    assert "pipeline_tenant_unreadable" not in names(now_of(opened))
 
 
 def test_names_of_any_kind_are_told(tmp_path: Path) -> None:

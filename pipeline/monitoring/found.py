@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts import DatasetMetadata, DeploymentHealthState, Freshness
 from pipeline.errors import MetadataError
 from pipeline.home import Home
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("tenant_id", "product_id", "clock", "status", "reason")
 Form = TypeVar("Form", bound=BaseModel)
@@ -37,6 +39,8 @@ def read_freshness(home: Home, columns: Sequence[str] = COLUMNS) -> pd.DataFrame
     Raises:
         MetadataError: the file cannot be read, or lacks a column.
     """
+    import pandas as pd
+
     path = home.monitoring / "freshness.parquet"
     try:
         return pd.read_parquet(path, columns=list(columns))

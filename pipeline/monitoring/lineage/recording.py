@@ -82,7 +82,7 @@ class Trainings:
         """
         self._note()
         if self._undescribed:
-            _LOG.info("%d models are not described: no past origin was there to score them", self._undescribed)
+            _LOG.info("models without errors to describe, as no past origin was scored: %d", self._undescribed)
         if self._described or self._undescribed:
             lines = "".join(f"{one.model_dump_json()}\n" for one in self._described)
             try:

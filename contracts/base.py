@@ -51,7 +51,7 @@ Version = Annotated[str, StringConstraints(pattern=r"^\d{8}_\d{6}$")]
 """`YYYYMMDD_HHMMSS`, UTC, unique for a tenant and product."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class Contract(BaseModel):

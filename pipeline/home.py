@@ -114,31 +114,34 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def write_atomically(path: Path, content: bytes, modified_ns: int | None = None) -> None:
+def write_atomically(path: Path, content: bytes, modified_ns: int | None = None, *, shared: bool = False) -> None:
     """Write `content` to `path`: readers see the old file or the whole new one, never a part.
 
     The temporary file lies beside the target (a rename is atomic within one file system), is flushed
     to disk before the rename, and is removed when anything fails, a full disk included. `modified_ns` is the time of
-    change that the file shall have, nanoseconds since 1970; None: now.
+    change that the file shall have, nanoseconds since 1970; None: now. Only its owner may read it, or, of what is
+    `shared` with other programs, whoever the umask lets.
 
     Raises:
         StorageError: it cannot be written; says why.
     """
     try:
-        _replace(path, content, modified_ns)
+        _replace(path, content, modified_ns, shared=shared)
     except OSError as error:
         raise StorageError(
             f"cannot write {path} ({len(content)} bytes): {error.strerror or error}; what was stored before is kept"
         ) from error
 
 
-def _replace(path: Path, content: bytes, modified_ns: int | None) -> None:
+def _replace(path: Path, content: bytes, modified_ns: int | None, *, shared: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
+            if shared:
+                os.fchmod(file.fileno(), 0o666 & ~_umask())
             if modified_ns is not None:
                 os.utime(file.fileno(), ns=(modified_ns, modified_ns))
             os.fsync(file.fileno())
@@ -146,3 +149,11 @@ def _replace(path: Path, content: bytes, modified_ns: int | None) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """The process's mask; it can only be read by setting it, which another thread might see."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith("Umask:"):
+            return int(line.split()[1], 8)
+    return 0o022

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +39,11 @@ def write_table(
     write_atomically(path, sink.getvalue(), modified_ns)
 
 
-def read_table(path: Path, what: str, rows: Sequence[tuple[str, str, object]] | None = None) -> pd.DataFrame:
-    """Read a table, or those of its rows alone that meet conditions such as `("date", ">=", day)`.
+def read_table(path: Path, what: str, since: tuple[str, pd.Timestamp] | None = None) -> pd.DataFrame:
+    """Read a table, or those of its rows alone that have a moment or a later one in a column.
 
-    Parts of the file that cannot hold such rows are not read.
+    Parts of the file that hold earlier rows alone are not read. They are chosen here: where a file is damaged, a filter
+    of the reading library may wait for ever.
 
     Raises:
         DataError: it is not there yet, or cannot be read; `what` says what it is.
@@ -51,9 +51,24 @@ def read_table(path: Path, what: str, rows: Sequence[tuple[str, str, object]] | 
     if not path.exists():
         raise DataError(f"{what}: {path} is not there yet; run the pipeline for this tenant first")
     try:
-        return pd.read_parquet(path, filters=None if rows is None else list(rows))
-    except (OSError, ValueError) as error:
+        return pd.read_parquet(path) if since is None else _read_since(path, *since)
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{what}: {path} cannot be read: {error}") from error
+
+
+def _read_since(path: Path, column: str, moment: pd.Timestamp) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        place = file.schema_arrow.get_field_index(column)
+        told = [file.metadata.row_group(group).column(place).statistics for group in range(file.num_row_groups)]
+        late = [
+            group
+            for group, one in enumerate(told)
+            if one is None or not one.has_min_max or pd.Timestamp(one.max) >= moment
+        ]
+        frame: pd.DataFrame = file.read_row_groups(late).to_pandas()
+    return frame[pd.to_datetime(frame[column]) >= moment].reset_index(drop=True)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

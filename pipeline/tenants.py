@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import tomli_w
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from contracts import FileSource, SqlSource, Tenant
 from contracts.base import TenantId
@@ -21,6 +22,8 @@ from pipeline.keys import slug
 from pipeline.places import absolute, absolute_database, redacted, without_login, without_query
 
 _TENANT_ID: TypeAdapter[str] = TypeAdapter(TenantId)
+SECRET_PLACES = {"token", "parameters", "headers"}
+"""Fields in which somebody may have written a secret itself."""
 _LONGEST_ID = 63
 _SUFFIXES = re.compile(r"(\.csv|\.parquet|\.pq|\.gz|\.txt|\.tsv)+$", re.IGNORECASE)
 
@@ -100,7 +103,9 @@ def save_tenant(home: Home, tenant: Tenant, replace: bool = False) -> Path:
     path = _path(home, tenant.id)
     content = tomli_w.dumps(_anchored(tenant).model_dump(mode="python", exclude_none=True, exclude_defaults=True))
     if path.exists() and path.read_text(encoding="utf-8") != content and not replace:
-        raise TenantError(f"tenant {tenant.id!r} exists already, in {path}; choose another id, or ask to replace it")
+        raise TenantError(
+            f"tenant {tenant.id!r} exists already, in {path}; choose another id, or replace it (--replace)"
+        )
     write_atomically(path, content.encode())
     return path
 
@@ -171,10 +176,10 @@ def _read(path: Path) -> Tenant:
         tenant = Tenant.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise TenantError(f"tenant file {path} cannot be read: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TenantError(f"tenant file {path} is not TOML: {error}") from error
     except ValidationError as error:
         raise TenantError(f"tenant file {path} cannot be used: {_faults(error)}") from error
+    except (ValueError, RecursionError) as error:  # What tomllib raises of odd texts, numbers and depths.
+        raise TenantError(f"tenant file {path} is not TOML: {error}") from error
     if tenant.id != path.stem:
         raise TenantError(f"tenant file {path} holds the id {tenant.id!r}; it must be the file's name, {path.stem!r}")
     return tenant
@@ -182,7 +187,7 @@ def _read(path: Path) -> Tenant:
 
 def _faults(error: ValidationError) -> str:
     return "; ".join(
-        f"{field_of(fault['loc']) or 'tenant'} = {_shown(fault['loc'], fault['input'])}: {fault['msg']}"
+        f"{field_of(fault['loc']) or 'tenant'} = {_shown(fault)}: {fault['msg']}"
         for fault in error.errors(include_url=False)
     )
 
@@ -193,10 +198,11 @@ def field_of(place: Sequence[int | str]) -> str:
     return ".".join(str(part) for part in (place[0], *place[2:])) if kind else ".".join(map(str, place))
 
 
-def _shown(place: Sequence[int | str], value: object) -> str:
-    if place[-1:] == ("token",):
-        return "***"  # Somebody wrote the token itself.
-    return "{...}" if isinstance(value, dict) else redacted(repr(value))
+def _shown(fault: ErrorDetails) -> str:
+    """The value at fault; not where somebody may have written a secret itself: under names of their own, say."""
+    if fault["type"] == "extra_forbidden" or SECRET_PLACES & set(fault["loc"]):
+        return "***"
+    return "{...}" if isinstance(fault["input"], dict) else redacted(repr(fault["input"]))
 
 
 def _anchored(tenant: Tenant) -> Tenant:

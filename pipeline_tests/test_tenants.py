@@ -150,6 +150,29 @@ def test_a_token_in_clear_is_refused_and_not_shown(home: Home) -> None:
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "line", ['password = "s3cret"', 'api_key = "s3cret"', 'parameters = "s3cret"', 'headers = {X-Key = "s3cret"}']
+)
+def test_a_secret_in_a_wrong_place_is_not_shown(home: Home, line: str) -> None:
+    """Who writes a secret under a name that is none, or where it does not belong, is told of the name alone."""
+    text = 'id = "shop"\nname = "Shop"\ncountry = "ES"\ntimezone = "UTC"\n[source]\nkind = "http"\nurl = "http://h/s"\n'
+    home.tenants.mkdir(parents=True)
+    (home.tenants / "shop.toml").write_text(f"{text}{line}\n", encoding="utf-8")
+    with pytest.raises(TenantError, match=line.partition(" ")[0]) as caught:
+        load_tenant(home, "shop")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [f"x = {'[' * 2000}", f"x = {'9' * 5000}"], ids=["deep", "long"])
+def test_a_file_that_nobody_can_parse_stops_no_other_tenant(home: Home, text: str) -> None:
+    """Depths and numbers that the parser gives up on are a broken file like any other."""
+    home.tenants.mkdir(parents=True)
+    (home.tenants / "odd.toml").write_text(text, encoding="utf-8")
+    found = list_tenants(home)
+    assert (found.usable, set(found.broken)) == ([], {"odd"})
+    assert "is not TOML" in str(found.broken["odd"])
+
+
 def test_a_tenant_is_not_overwritten_unasked(home: Home) -> None:
     """Another tenant of the same id needs `replace`; the same one again does not."""
     save_tenant(home, tenant())
@@ -187,7 +210,7 @@ GOOD = 'id = "shop"\nname = "Shop"\ncountry = "ES"\ntimezone = "Europe/Madrid"\n
         (GOOD.replace('"ES"', '"spain"'), r"country = 'spain': .*pattern"),
         (GOOD.replace("Europe/Madrid", "Mars"), r"timezone = 'Mars': .*Europe/Madrid"),
         (GOOD.replace('name = "Shop"\n', ""), "name = .*required"),
-        (GOOD + 'delimeter = ";"\n', r"source\.delimeter = ';': .*not permitted"),
+        (GOOD + 'delimeter = ";"\n', r"source\.delimeter = \*\*\*: .*not permitted"),
         (GOOD + '[source.mapping]\ndate = "x"\nquantity = "x"\n', "uses a column for two fields: x"),
         (GOOD.replace("shop", "other"), "holds the id 'other'; it must be the file's name, 'shop'"),
     ],

@@ -46,7 +46,7 @@ def list_(
         "Alerts (times are UTC)",
         right=("no.", "times"),
         empty="no alert" if ended else "no alert is open",
-        spare=("since", "times"),
+        spare=("times", "since"),
         whole=("no.", "severity"),
     )
 

@@ -41,7 +41,7 @@ def list_(as_json: AsJson = False) -> None:
         "Circuit breakers (times are UTC)",
         right=("failures",),
         empty="no service has failed yet",
-        spare=("open since", "failures"),
+        spare=("failures", "tried again at"),
         whole=("name", "open since", "tried again at"),
     )
 

@@ -54,6 +54,11 @@ def given_source(
     if not places[given[0]]:
         wanted = "a file, a folder, a glob or a URL" if sales is not None else "a URL"
         raise ConfigurationError(f"{given[0]} is empty; give {wanted}")
+    if token_variable is not None and not token_variable.startswith("PIPELINE_SOURCE_"):
+        raise ConfigurationError(
+            f"--token-variable {token_variable}: only variables whose names begin with PIPELINE_SOURCE_ are read for "
+            "sources, so that no file can ask for another secret"
+        )
     if (query is not None) != (sql is not None) or (token_variable is not None and source_url is None):
         raise ConfigurationError("--sql and --query belong together, and --token-variable to --source-url")
     if sql is not None:

@@ -126,6 +126,8 @@ def show_(
         False,
         "Errors out of sample",
         right=("weight", *FIGURES),
+        spare=[name for name in FIGURES[::-1] if name not in ("wape", "mase", "coverage")],
+        whole=("family",),
     )
     if manifest.against is not None:
         told = manifest.against.model_dump(exclude_none=True)

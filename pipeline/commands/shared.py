@@ -98,17 +98,24 @@ def show(
 
     width = _width()
     least = {name: _least([_cell(row[name]) for row in rows], name, name in (*right, *whole)) for name in rows[0]}
+    left_out = []
     for name in spare:
         if sum(least.values()) + GAP * len(least) > width:
+            left_out.append(name)
             del least[name]
     fits = sum(least.values()) + GAP * len(least) <= width
+    wide = sum(max(len(name), *(len(_cell(row[name])) for row in rows)) + GAP for name in least) > width
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, GAP - 1, 0, 0), pad_edge=False)
     for name, letters in least.items():
         justify: Literal["left", "right"] = "right" if name in right else "left"
-        table.add_column(name, justify=justify, overflow="fold", min_width=letters if fits else None)
+        # Where the whole does not fit, names and numbers take no more than they need: the last column would be cut.
+        most = letters if fits and wide and name in (*right, *whole) else None
+        table.add_column(name, justify=justify, overflow="fold", min_width=letters if fits else None, max_width=most)
     for row in rows:
         table.add_row(*(Text(_cell(row[name])) for name in least))
     Console(width=width).print(table)
+    if left_out:
+        tell(f"The terminal is too narrow for {', '.join(left_out)}; --json has all.")
 
 
 def tell(text: str) -> None:

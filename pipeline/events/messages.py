@@ -29,7 +29,7 @@ class _Kind(BaseModel):
     event_type: str
 
 
-def read_message(body: bytes, event_type: str | None = None, message_id: str | None = None) -> Incoming:
+def read_message(body: bytes, event_type: str | None = None, message_id: str | bytes | None = None) -> Incoming:
     """Return a message, checked.
 
     Its name is the sender's (`message_id`, else its `event_id`), else the hash of what it says; with the tenant and
@@ -38,7 +38,7 @@ def read_message(body: bytes, event_type: str | None = None, message_id: str | N
     Args:
         body: JSON.
         event_type: what it must be; where None it says so itself.
-        message_id: the name that the broker knows it by.
+        message_id: the name that the broker knows it by; bytes where it is no text.
 
     Raises:
         MessageError: it is too large, no JSON, or not as its contract says; says where.
@@ -46,6 +46,8 @@ def read_message(body: bytes, event_type: str | None = None, message_id: str | N
     if len(body) > LARGEST:
         raise MessageError(f"it has {len(body)} bytes, {LARGEST} are allowed")
     found = understood(event_type or _event_type(body), body)
+    if isinstance(message_id, bytes):
+        message_id = message_id.decode("utf-8", "backslashreplace")
     name = message_id or found.event_id or f"sha256:{hashlib.sha256(found.model_dump_json().encode()).hexdigest()}"
     if len(name) > LONGEST_ID or not name.isprintable():
         name = f"sha256:{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()}"

@@ -58,7 +58,7 @@ def _of_products(installation: Installation, said: TrainingTrigger, products: tu
     try:
         path = installation.home.table(said.tenant_id, "products")
         known = set(read_table(path, "the table of products")["product_id"])
-    except DataError as error:
+    except (DataError, KeyError) as error:
         raise MessageError(f"tenant {said.tenant_id!r} has no products yet: {error}") from error
     wanted = list(dict.fromkeys(product for product in products if product in known))
     unknown = [product for product in products if product not in known]

@@ -24,11 +24,13 @@ def read_forecasts(path: Path, what: str, days: tuple[dt.date, dt.date] | None =
     Raises:
         DataError: they are not there, cannot be read, or lack columns; `what` says what they are.
     """
-    first, last = map(pd.Timestamp, days) if days else (None, None)
-    frame = read_table(path, what, None if days is None else [("date", ">=", first), ("date", "<=", last)])
+    since = None if days is None else ("date", pd.Timestamp(days[0]))
+    frame = read_table(path, what, since)
     if missing := sorted(set(ForecastRow.model_fields) - set(frame)):
         raise DataError(f"{what}: {path} lacks {', '.join(missing)}; a forecast has the columns of ForecastRow")
-    return frame
+    if days is None:
+        return frame
+    return frame[pd.to_datetime(frame["date"]) <= pd.Timestamp(days[1])].reset_index(drop=True)
 
 
 def keep_issued(folder: Path, origin: dt.date, frame: pd.DataFrame, today: dt.date) -> None:

@@ -118,10 +118,7 @@ def adapters_of(settings: Settings) -> tuple[Adapter, ...]:
         return shipped()
     try:
         return (*_read(read_bytes(path).decode()), *shipped())
-    except (
-        MetadataError,
-        ValueError,
-    ) as error:  # what tomllib, pydantic and a text that is no UTF-8 raise
+    except (MetadataError, ValueError, RecursionError) as error:  # what tomllib and pydantic raise, and no UTF-8
         raise ConfigurationError(f"the adapters in {path} cannot be used: {told_of(error)}") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Found:
 
 def is_bundle(path: Path) -> bool:
     """Say whether a path is a folder that is one artefact."""
-    return (path / BUNDLE).is_file()
+    return os.path.isfile(path / BUNDLE)  # noqa: PTH113 - what may not be looked at is none, and raises nothing
 
 
 def contract_of(values: Mapping[str, JsonValue]) -> type[Contract]:
@@ -84,7 +85,7 @@ def find(path: Path, adapters: Sequence[Adapter]) -> Found:
     Raises:
         MetadataError: nothing is there, or it cannot be read.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - as above
         return _adapted(Bundle(path), "bundle", adapters)
     if path.suffix.lower() == ".parquet":
         file = ParquetFile(path)

@@ -53,7 +53,11 @@ def findings(home: Home, tenant_id: str) -> Findings | None:
     Raises:
         MetadataError: the file cannot be read, or is none.
     """
-    return read_found(Findings, findings_path(home, tenant_id), "`drift` writes it anew")
+    path = findings_path(home, tenant_id)
+    found = read_found(Findings, path, "`drift` writes it anew")
+    if found is not None and found.tenant_id != tenant_id:
+        raise MetadataError(f"{path} is of tenant {found.tenant_id!r}, not of {tenant_id!r}; `drift` writes it anew")
+    return found
 
 
 def open_findings(found: Findings | None, registry: Registry) -> list[Finding]:

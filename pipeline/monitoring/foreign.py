@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -62,7 +63,7 @@ class Bundle(Artefact):
         if place.file not in self._read:
             path = self.path / place.file
             # What a link leads to lies elsewhere and is no part of the bundle: it might be anything of this machine.
-            self._read[place.file] = read_bytes(path, follow=False) if path.exists() or path.is_symlink() else None
+            self._read[place.file] = read_bytes(path, follow=False) if os.path.lexists(path) else None
         content, where = self._read[place.file], shown(self.path / place.file)
         if content is None:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -12,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from contracts import DatasetMetadata, DeploymentHealthState, Freshness
 from pipeline.errors import MetadataError
 from pipeline.home import Home
+from pipeline.monitoring.metadata import read_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_BYTES = 64 * 2**20
+"""Of a file that a part of the feedback layer leaves; tens of thousands of deployments fill a third of it."""
 COLUMNS = ("tenant_id", "product_id", "clock", "status", "reason")
 Form = TypeVar("Form", bound=BaseModel)
 
@@ -26,11 +30,20 @@ class _Found(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class Unusable(_Found):
+    """A file or folder of a model server that gave no window, and the first reason."""
+
+    path: str
+    reason: str
+
+
 class ServingHealth(_Found):
     """How each deployment was at the last look."""
 
     evaluated_at: dt.datetime
     deployments: tuple[DeploymentHealthState, ...]
+    unusable: tuple[Unusable, ...] = ()
+    unusable_count: int = 0
 
 
 def read_freshness(home: Home, columns: Sequence[str] = COLUMNS) -> pd.DataFrame | None:
@@ -42,10 +55,12 @@ def read_freshness(home: Home, columns: Sequence[str] = COLUMNS) -> pd.DataFrame
     import pandas as pd
 
     path = home.monitoring / "freshness.parquet"
+    if not os.path.lexists(path):
+        return None
+    if not path.is_file():  # A pipe would be waited for.
+        raise MetadataError(f"{path} cannot be read as a table: it is no regular file")
     try:
         return pd.read_parquet(path, columns=list(columns))
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError) as error:
         raise MetadataError(f"{path} cannot be read as a table with {', '.join(columns)}: {error}") from error
 
@@ -85,11 +100,11 @@ def read_found(form: type[Form], path: Path, advice: str) -> Form | None:
     Raises:
         MetadataError: it cannot be read, or is not of that form; says why, and what helps.
     """
-    try:
-        return form.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except (OSError, ValidationError) as error:
+    try:
+        return form.model_validate_json(read_bytes(path, MOST_BYTES))
+    except (MetadataError, ValidationError) as error:
         raise MetadataError(f"{path} cannot be read as {form.__name__}: {error}; {advice}") from error
 
 

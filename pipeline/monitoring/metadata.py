@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -29,24 +30,23 @@ def shown(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def read_bytes(path: Path, *, follow: bool = True) -> bytes:
+def read_bytes(path: Path, most: int = MAX_BYTES, *, follow: bool = True) -> bytes:
     """Return a file's content; `follow` says whether it may be a symbolic link.
 
     Raises:
-        MetadataError: it is not there, no regular file, larger than MAX_BYTES, or cannot be read.
+        MetadataError: it is not there, no regular file, larger than `most`, or cannot be read.
     """
     try:
-        if path.is_dir():
-            raise MetadataError(f"{shown(path)} is a folder, not a file")
-        if path.exists() and not path.is_file():
-            raise MetadataError(f"{shown(path)} is no regular file")
-        with os.fdopen(os.open(path, os.O_RDONLY | (0 if follow else os.O_NOFOLLOW)), "rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+        with os.fdopen(descriptor, "rb") as file:  # A folder is refused here.
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise MetadataError(f"{shown(path)} is no regular file")
+            content = file.read(most + 1)
     except (OSError, ValueError) as error:  # A path that holds a null byte is a ValueError.
         reason = getattr(error, "strerror", None) or error
         raise MetadataError(f"{shown(path)} cannot be read: {reason}") from error
-    if len(content) > MAX_BYTES:
-        raise MetadataError(f"{shown(path)} has more than {MAX_BYTES} bytes, too many for metadata")
+    if len(content) > most:
+        raise MetadataError(f"{shown(path)} has more than {most} bytes, too many for metadata")
     return content
 
 

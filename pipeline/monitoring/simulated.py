@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from contracts import ForecastRequest, ModelType, Rung, ServingMetricsWindow
+from contracts import ForecastRequest, ModelType, Role, Rung, ServingMetricsWindow
 from pipeline import __version__
 from pipeline.appending import append_lines
 from pipeline.errors import DataError, PipelineError, StorageError
 from pipeline.forecasting.asked import forecast_asked
 from pipeline.installation import Installation
 from pipeline.keys import partition_key, slug
+from pipeline.monitoring.lineage.log import Ref
+from pipeline.monitoring.lineage.walk import back
+from pipeline.registry.records import ModelRecord
 
 SERVICE, ENDPOINT = "pipeline", "forecast"
 PERCENTILES = (50, 95, 99)
@@ -71,6 +74,7 @@ def window_of(opened: Installation, request: ForecastRequest, served: Served, de
     champion = opened.registry.champions(request.tenant, ModelType.FORECAST).get(product)
     if champion is None:
         raise DataError(f"product {product!r} of tenant {request.tenant!r} has no model in use: train it first")
+    made_from = _made_from(opened, champion)
     succeeded = len(served.latencies) - served.failures
     counted = dict.fromkeys(COUNTS, 0) | {
         "request_count": len(served.latencies),
@@ -93,8 +97,8 @@ def window_of(opened: Installation, request: ForecastRequest, served: Served, de
         "model_name": partition_key(request.tenant, product),
         "model_version": champion.version,
         "bundle_id": champion.manifest_sha256,
-        "input_dataset_name": f"{request.tenant}/sales",
-        "input_dataset_version": champion.data_fingerprint,
+        "input_dataset_name": made_from.name,
+        "input_dataset_version": made_from.version,
     }
     moments = {
         "window_start": served.begun,
@@ -102,6 +106,14 @@ def window_of(opened: Installation, request: ForecastRequest, served: Served, de
         "heartbeat_emitted_at": now,
     }
     return ServingMetricsWindow.model_validate({"schema_version": "v1", **names, **moments, **counted, **latencies})
+
+
+def _made_from(opened: Installation, champion: ModelRecord) -> Ref:
+    """The data set that a model was trained on, as its lineage tells; by its fingerprint where that tells nothing."""
+    model = Ref(partition_key(champion.tenant_id, champion.product_id), champion.version)
+    step = back(opened.home.lineage, [model]).made.get(model)
+    told = None if step is None else step.inputs.get(Role.DATASET)
+    return told or Ref(f"{champion.tenant_id}/sales", champion.data_fingerprint)
 
 
 def write_window(folder: Path, window: ServingMetricsWindow) -> Path:

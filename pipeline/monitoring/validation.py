@@ -93,7 +93,7 @@ def within(path: Path) -> Sequence[Path]:
     What vanishes while it is listed is left out, with what it held.
     """
     path = path.expanduser()
-    if not path.is_dir() or is_bundle(path):
+    if not os.path.isdir(path) or is_bundle(path):  # noqa: PTH112 - what may not be looked at raises nothing
         return [path]
     found: list[Path] = []
     for place, folders, files in os.walk(path):

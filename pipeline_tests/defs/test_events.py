@@ -277,6 +277,12 @@ def test_the_relay_says_what_it_did(empty: World):
         told = definitions().resolve_sensor_def("event_relay")(context).skip_message
     assert told.startswith("0 events sent, 1 waiting: RabbitMQ at amqp://127.0.0.1:1/ cannot be reached")
     assert "s3cret" not in told
+    with empty.entered() as installation:
+        (alert,) = installation.registry.alerts()
+        assert (alert.kind, "s3cret" in alert.message) == ("messages_held_up", False)
+    tick(empty, "event_relay")
+    with empty.entered() as installation:
+        assert installation.registry.alerts() == []
 
 
 def test_a_training_knows_the_priority_that_was_wanted(copy: World):

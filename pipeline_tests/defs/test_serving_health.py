@@ -119,6 +119,17 @@ def test_one_that_falls_silent_is_told_until_it_is_forgotten(empty: World) -> No
         assert instance.get_dynamic_partitions("deployments") == []
 
 
+def test_servers_that_are_of_no_use_fail_the_check(empty: World) -> None:
+    """Where every window of a server had to be set aside all are not well, however many others are."""
+    now = dt.datetime.now(dt.UTC)
+    report(metrics(empty), steady(30, now=now, deployment_id="well"))
+    report(metrics(empty), [window(-5, now=now, deployment_id="ahead")], "ahead.jsonl")
+    found = [one for one in judged(empty).get_asset_check_evaluations() if one.check_name == TOGETHER]
+    assert not found[0].passed
+    assert "1 files or folders of servers gave no window" in str(found[0].description)
+    assert "ahead.jsonl: window_end: " in str(found[0].description)
+
+
 def test_a_file_that_cannot_be_read_is_written_anew(empty: World) -> None:
     """What was remembered last may be torn: this round looks all the same, and the next knows again."""
     reported(empty)

@@ -106,6 +106,14 @@ def test_rubbish_is_put_aside_and_blocks_nothing(to_rabbit: Installation, told: 
     assert told.waiting("pipeline.training.trigger") == 0
 
 
+def test_a_name_that_is_no_text_is_one_all_the_same(to_rabbit: Installation, told: Corner) -> None:
+    """A message whose id is bytes that are no UTF-8 is taken in, and blocks nothing behind it."""
+    told.tell("training.trigger", body(), message_id=b"\xff\xfe")
+    told.tell("training.trigger", body(), message_id="good")
+    assert receive(to_rabbit, 10).new == 2
+    assert told.waiting("pipeline.training.trigger") == 0
+
+
 def test_what_could_not_be_kept_comes_again(to_rabbit: Installation, told: Corner) -> None:
     """While the registry cannot be written nothing is acknowledged; afterwards each message is there, once."""
     for number in range(3):

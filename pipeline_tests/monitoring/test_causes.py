@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -67,6 +68,32 @@ def test_tables_about_earlier_models_leave_no_finding(tmp_path: Path) -> None:
     """Tables that were written before a training say nothing about the model that it made."""
     home = Home(tmp_path)
     assert remember(home, stored(home, ["a"], ["b"], LATER)).found == ()
+
+
+def test_findings_of_another_tenant_are_not_believed(tmp_path: Path) -> None:
+    """A folder that was copied from another tenant tells nothing of its products to whoever reads it."""
+    home = Home(tmp_path)
+    remember(home, stored(home, ["a"], []))
+    findings_path(home, "mar").parent.mkdir(parents=True)
+    findings_path(home, "mar").write_bytes(findings_path(home, "sol").read_bytes())
+    with pytest.raises(DataError, match="is of tenant 'sol', not of 'mar'"):
+        findings(home, "mar")
+    assert causes_found(home, "mar", registered(home, "a")) == {}
+
+
+def test_what_is_no_file_of_findings_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe in its place, and a file far too large, are told of at once."""
+    home = Home(tmp_path)
+    path = findings_path(home, "sol")
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="no regular file"):
+        findings(home, "sol")
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(2**30)
+    with pytest.raises(DataError, match="too many"):
+        findings(home, "sol")
 
 
 def test_nobody_has_looked_yet(tmp_path: Path) -> None:

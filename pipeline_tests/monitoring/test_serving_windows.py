@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import MetadataError
-from pipeline.monitoring.serving.faults import TOLD_OF_A_FILE
+from pipeline.monitoring.serving.faults import TOLD, TOLD_OF_A_FILE
 from pipeline.monitoring.serving.windows import LONGEST, Read, read_windows
 from pipeline_tests.monitoring.servers import NOON, file_at, lines, report, steady, window
 
@@ -68,6 +68,34 @@ def test_a_window_of_the_future_is_set_aside(tmp_path: Path) -> None:
     )
     assert len(read_windows(tmp_path, until=NOON - dt.timedelta(minutes=6)).windows) == 0
     assert len(read_windows(tmp_path, until=NOON - dt.timedelta(minutes=5)).windows) == 1
+
+
+def test_a_count_that_no_counter_has_is_a_faulty_line(tmp_path: Path) -> None:
+    """A number of four hundred digits is set aside as a line, not met later by whoever reckons with it."""
+    report(tmp_path, [window(0, failure_count=10**400), window(1)])
+    read = read_windows(tmp_path)
+    assert (len(read.windows), read.fault_count) == (1, 1)
+    assert "failure_count" in read.faults[0].reason
+
+
+def test_servers_that_are_of_no_use_are_named(tmp_path: Path) -> None:
+    """A file all of whose windows are set aside, a link, and a folder that is no day: each with its first reason."""
+    report(tmp_path, [window(-3), window(-2)], "ahead.jsonl")
+    report(tmp_path, [window(0, request_count=-1), window(0)], "mixed.jsonl")
+    (file_at(tmp_path).parent / "link.jsonl").symlink_to(file_at(tmp_path, name="mixed.jsonl"))
+    (tmp_path / "20260302").mkdir()
+    read = read_windows(tmp_path, until=NOON)
+    assert {Path(one.path).name for one in read.unusable} == {"ahead.jsonl", "link.jsonl", "20260302"}
+    assert read.unusable_count == 3
+
+
+def test_faults_that_are_told_are_bounded(tmp_path: Path) -> None:
+    """However many files are wrong, so many faults are kept; all are counted."""
+    for number in range(TOLD // TOLD_OF_A_FILE + 5):
+        file_at(tmp_path, name=f"{number}.jsonl").write_bytes(b"x\n" * (TOLD_OF_A_FILE + 1))
+    read = read_windows(tmp_path)
+    assert len(read.faults) == TOLD
+    assert read.fault_count == (TOLD // TOLD_OF_A_FILE + 5) * (TOLD_OF_A_FILE + 1)
 
 
 def test_a_torn_last_line_is_told_as_such(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from contracts import Severity
 from pipeline.defs.jobs import retrain_products, train_and_forecast
 from pipeline.defs.partitions import TENANTS
 from pipeline.defs.resources import InstallationResource
@@ -17,7 +18,10 @@ from pipeline.events.requests import Request, requested
 from pipeline.installation import Installation
 from pipeline.logs import CORRELATION_TAG
 from pipeline.queue import BATCH_TAG, number_of, priority_tags
+from pipeline.registry.alerts import Subject, Trouble
 from pipeline.registry.inbox import InboxRecord
+from pipeline.registry.registry import Registry
+from pipeline.registry.repository import now
 from pipeline.settings import get_settings
 
 AT_ONCE = 50
@@ -25,6 +29,7 @@ AT_ONCE = 50
 AGAIN_AFTER = timedelta(minutes=5)
 """After this a run that was asked for and did not come is asked for again: the daemon died before it made it."""
 RUN_KEY = "dagster/run_key"
+RECEIVING = Subject("messages_held_up", "", "RabbitMQ")
 
 
 @dg.sensor(
@@ -38,9 +43,19 @@ def event_relay(context: dg.SensorEvaluationContext, installation: InstallationR
     with opened.registry:
         sent = relay(opened, opened.settings.events_seconds)
         received = receive(opened, opened.settings.events_seconds)
+        _note_receiving(opened.registry, received.fault)
     if received.unreadable:
         context.log.warning(f"put aside: {'; '.join(received.unreadable)}")
     return dg.SkipReason(f"{sent}; {received}" if opened.settings.rabbitmq_url else str(sent))
+
+
+def _note_receiving(registry: Registry, fault: str | None) -> None:
+    """Raise an alert while messages cannot be taken in: a single one that the client chokes on holds up all others."""
+    if fault is None:
+        registry.note_well(RECEIVING, "messages are taken in again", now())
+        return
+    action = "See that RabbitMQ is up; if it is, look at the first message of the queue, and take it out by hand."
+    registry.note_trouble(RECEIVING, Trouble(Severity.MEDIUM, fault, action), now())
 
 
 @dg.sensor(

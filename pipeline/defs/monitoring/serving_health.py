@@ -17,7 +17,7 @@ from pipeline.defs.shown import preview
 from pipeline.errors import MetadataError
 from pipeline.home import Home
 from pipeline.keys import plain_key
-from pipeline.monitoring.found import serving_health_path
+from pipeline.monitoring.found import read_serving_health, serving_health_path
 from pipeline.monitoring.metrics.read import MOST_DEPLOYMENTS
 from pipeline.monitoring.serving.assess import ServingHealth, assess, metrics_folder, remember, remembered
 from pipeline.monitoring.serving.shown import p95_lines
@@ -87,8 +87,23 @@ deployments = dg.AssetSpec(
 
 @dg.asset_check(asset=serving_health)
 def deployments_healthy(installation: InstallationResource) -> dg.AssetCheckResult:
-    """All deployments are healthy; those that are not are named, each with the rule that it breaks."""
-    return _all(remembered(installation.open().home))
+    """All deployments are healthy, or are named with the rule that they break; and no server's file is of no use."""
+    found = read_serving_health(installation.open().home)
+    together = _all(found.deployments if found else ())
+    if found is None or not found.unusable_count:
+        return together
+    first = found.unusable[0]
+    told = f"{found.unusable_count} files or folders of servers gave no window; {first.path}: {first.reason}"
+    unusable = pd.DataFrame([one.model_dump() for one in found.unusable])
+    return together._replace(
+        passed=False,
+        description=f"{together.description}; {told}",
+        metadata={
+            **(together.metadata or {}),
+            "unusable": dg.MetadataValue.int(found.unusable_count),
+            "unusable_table": preview(unusable, SHOWN),
+        },
+    )
 
 
 EACH = dg.AssetCheckSpec(

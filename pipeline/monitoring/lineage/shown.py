@@ -12,11 +12,12 @@ from pipeline.errors import DataError
 from pipeline.home import Home
 from pipeline.monitoring.lineage.log import Ref, Step
 from pipeline.monitoring.lineage.walk import Trail, came_from, files_of, is_decision, uses
-from pipeline.tables import read_metadata
+from pipeline.tables import read_metadata, read_table, records
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+DEEPEST = 15
 MOST = 20
 """Branches that are shown of one place; with more it says how many."""
 NARROWEST = 60
@@ -44,16 +45,13 @@ def in_use(home: Home, tenant_id: str, product: str) -> InUse | None:
     Raises:
         DataError: it cannot be read, or was made before tables had metadata.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     path = home.table(tenant_id, "forecasts")
     if not path.exists():
         return None
-    try:
-        rows = pq.read_table(path, columns=["model_version"], filters=[("product_id", "=", product)]).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"the forecasts {path} cannot be read: {error}") from error
+    table = read_table(path, "the forecasts")
+    if not {"product_id", "model_version"} <= set(table.columns):
+        raise DataError(f"the forecasts {path} cannot be read: they have no products or no versions")
+    rows = records(table.loc[table["product_id"] == product, ["model_version"]])
     if not rows:
         return None
     metadata = read_metadata(path)
@@ -90,7 +88,7 @@ def as_tree(trail: Trail, *, forward: bool) -> str:
 
     heading = "what was made from it" if forward else "what it was made from"
     root, grow = Tree(Text(heading)), _Growing(trail, set())
-    _branch(root, list(trail.start), grow.forward if forward else grow.back)
+    _branch(root, list(trail.start), grow.forward if forward else grow.back, 0)
     width = max(shutil.get_terminal_size((100, 24)).columns, NARROWEST)
     console = Console(width=width, file=io.StringIO(), color_system=None)
     with console.capture() as captured:
@@ -100,24 +98,24 @@ def as_tree(trail: Trail, *, forward: bool) -> str:
 
 @dataclass(frozen=True)
 class _Growing:
-    """Grows the branches of a walk."""
+    """Grows the branches of a walk, as deep as anybody reads: each stands a few letters further to the right."""
 
     trail: Trail
     seen: set[Ref]
 
-    def back(self, tree: Tree, ref: Ref) -> None:
+    def back(self, tree: Tree, ref: Ref, depth: int) -> None:
         step = self.trail.made.get(ref)
         if step is None:
             _line(tree, ref, "**no event says how it was made**" if ref in self.trail.missing else "")
             return
         branch = _line(tree, ref, _told(step))
-        if ref in self.seen:
-            branch.add("as above")
+        if ref in self.seen or depth == DEEPEST:
+            branch.add("as above" if ref in self.seen else "and further (--json)")
             return
         self.seen.add(ref)
         origins = [one for one in came_from(step) if one in self.trail.made or one in self.trail.missing]
         files = files_of(step)
-        _branch(branch, origins if files is None else [], self.back)
+        _branch(branch, origins if files is None else [], self.back, depth + 1)
         if files is not None:
             self._files(branch, step, files)
 
@@ -128,24 +126,25 @@ class _Growing:
                 days = f"{file.get('first_date')} to {file.get('last_date')}"
                 digest = str(file.get("sha256"))[:SHOWN_LETTERS]
                 _text(source, f"{file.get('name')}  {days}, SHA-256 {digest}")
-            _left_out(source, int(step.metadata.get("file_count", len(files))) - len(files[:MOST]))
+            count = step.metadata.get("file_count")
+            _left_out(source, (count if isinstance(count, int) else len(files)) - len(files[:MOST]))
 
-    def forward(self, tree: Tree, ref: Ref) -> None:
+    def forward(self, tree: Tree, ref: Ref, depth: int) -> None:
         branch = _line(tree, ref, _told(self.trail.made[ref]) if ref in self.trail.made else "")
-        if ref in self.seen:
-            branch.add("as above")
+        if ref in self.seen or depth == DEEPEST:
+            branch.add("as above" if ref in self.seen else "and further (--json)")
             return
         self.seen.add(ref)
         users = [step for step in self.trail.steps if uses(step, ref)][::-1]
         for step in [one for one in users if is_decision(one)][:MOST]:
             _text(branch, f"{step.event_type}  {_told(step)}")
         made = {one: None for step in users for one in step.outputs.values()}
-        _branch(branch, list(made), self.forward)
+        _branch(branch, list(made), self.forward, depth + 1)
 
 
-def _branch(tree: Tree, refs: list[Ref], grow: Callable[[Tree, Ref], None]) -> None:
+def _branch(tree: Tree, refs: list[Ref], grow: Callable[[Tree, Ref, int], None], depth: int) -> None:
     for ref in refs[:MOST]:
-        grow(tree, ref)
+        grow(tree, ref, depth)
     _left_out(tree, len(refs) - MOST)
 
 

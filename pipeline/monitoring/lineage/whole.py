@@ -106,10 +106,9 @@ def _begun(home: Home) -> str:
     for path in day_files(home.lineage):
         for _, step in reader.steps(path):
             try:
-                moment = dt.datetime.fromisoformat(step.event_time)
-            except ValueError:
+                return f"{dt.datetime.fromisoformat(step.event_time).astimezone(dt.UTC):%Y%m%d_%H%M%S}"
+            except (ValueError, OverflowError):
                 continue
-            return f"{moment.astimezone(dt.UTC):%Y%m%d_%H%M%S}"
     return ""
 
 

@@ -14,4 +14,4 @@ def write_metrics(opened: Installation, queue: Queue) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    write_atomically(opened.home.metrics_file, as_text(read_figures(opened, queue)))
+    write_atomically(opened.home.metrics_file, as_text(read_figures(opened, queue)), shared=True)

@@ -36,6 +36,8 @@ class ServingHealth:
             "repeats": self.read.repeats,
             "fault_count": self.read.fault_count,
             "faults": [fault._asdict() for fault in self.read.faults],
+            "unusable_count": self.read.unusable_count,
+            "unusable": [fault._asdict() for fault in self.read.unusable],
             "conflict_count": self.read.conflict_count,
             "conflicts": [
                 one._asdict() | {"window_start": one.window_start.isoformat(), "window_end": one.window_end.isoformat()}
@@ -100,7 +102,7 @@ def remember(home: Home, health: ServingHealth) -> None:
         StorageError: it cannot be written.
     """
     text = json.dumps(health.as_json(), ensure_ascii=False, indent=1)
-    write_atomically(serving_health_path(home), text.encode("utf-8", "backslashreplace"))
+    write_atomically(serving_health_path(home), text.encode("utf-8", "backslashreplace"), shared=True)
 
 
 def remembered(home: Home) -> list[DeploymentHealthState]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from pipeline.errors import MetadataError
 
 TOLD_OF_A_FILE = 20
 """Faults of one file that are told; the others are counted: a file of another kind has one in every line."""
+TOLD = 1_000
+"""The same of all files together."""
 
 
 class Fault(NamedTuple):
@@ -32,6 +35,7 @@ class Faults:
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
         self._of_file: Counter[str] = Counter()
+        self._first: dict[str, Fault] = {}
         self.told: list[Fault] = []
 
     @property
@@ -39,8 +43,12 @@ class Faults:
         """How many there are, those that are not told as well."""
         return self._of_file.total()
 
-    def add(self, path: Path, reason: str, line: int | None = None) -> None:
-        """Take a fault down.
+    def without(self, used: Collection[str]) -> list[Fault]:
+        """Return the first lasting fault of each file or folder of which nothing was used."""
+        return [fault for path, fault in self._first.items() if path not in used]
+
+    def add(self, path: Path, reason: str, line: int | None = None, *, passing: bool = False) -> None:
+        """Take a fault down; one that is `passing` may be well at the next look.
 
         Raises:
             MetadataError: the reading is strict; names file, line and reason.
@@ -49,7 +57,9 @@ class Faults:
         if self._strict:
             raise MetadataError(str(fault))
         self._of_file[fault.path] += 1
-        if self._of_file[fault.path] <= TOLD_OF_A_FILE:
+        if not passing:
+            self._first.setdefault(fault.path, fault)
+        if self._of_file[fault.path] <= TOLD_OF_A_FILE and len(self.told) < TOLD:
             self.told.append(fault)
 
 

@@ -22,6 +22,8 @@ LONGEST_VALUE = 60
 """Letters that a reason shows of a value."""
 FAULTS_OF_A_LINE = 3
 CONFLICTS_TOLD = 1_000
+UNUSABLE_TOLD = 20
+TORN = "the last line is torn: it ends within the record, without a newline"
 LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
 FIGURES = itemgetter(*(name for name in ServingMetricsWindow.model_fields if name != "heartbeat_emitted_at"))
 
@@ -85,6 +87,9 @@ class Read:
     fault_count: int
     conflicts: list[Conflict]
     conflict_count: int
+    unusable: list[Fault] = field(default_factory=list)
+    """The first fault of files and folders that gave no window at all, of `unusable_count`."""
+    unusable_count: int = 0
 
 
 def read_windows(
@@ -110,7 +115,18 @@ def read_windows(
         except OSError as error:
             faults.add(path, why(error))
     windows = sorted(found.kept.values(), key=lambda one: (*one.source[:2], one.start, one.end))
-    return Read(windows, files, found.repeats, faults.told, faults.count, found.conflicts, found.conflict_count)
+    unusable = faults.without(found.used)
+    return Read(
+        windows,
+        files,
+        found.repeats,
+        faults.told,
+        faults.count,
+        found.conflicts,
+        found.conflict_count,
+        unusable[:UNUSABLE_TOLD],
+        len(unusable),
+    )
 
 
 def _read_file(path: Path, lines: Iterable[Line], found: _Found, faults: Faults) -> None:
@@ -122,7 +138,8 @@ def _read_file(path: Path, lines: Iterable[Line], found: _Found, faults: Faults)
         try:
             window = ServingMetricsWindow.model_validate_json(line.content)
         except ValidationError as error:
-            faults.add(path, _reason(error, line), line.number)
+            reason = _reason(error, line)
+            faults.add(path, reason, line.number, passing=reason == TORN)
         else:
             if window.window_end > found.until:
                 end, now = (f"{one:%Y-%m-%d %H:%M:%S}" for one in (window.window_end, found.until))
@@ -140,10 +157,13 @@ class _Found:
     repeats: int = 0
     conflicts: list[Conflict] = field(default_factory=list)
     conflict_count: int = 0
+    used: set[str] = field(default_factory=set)
+    """Files that gave a window."""
     _sources: dict[Source, Source] = field(default_factory=dict)
 
     def add(self, read: ServingMetricsWindow, path: str, line: int) -> None:
         """Keep a window, unless it was there before; of two the one with the later heartbeat."""
+        self.used.add(path)
         new = self._compact(read, path, line)
         key = (new.source.deployment_id, new.source.endpoint_name, new.start, new.end)
         old = self.kept.setdefault(key, new)
@@ -223,7 +243,7 @@ def _reason(error: ValidationError, line: Line) -> str:
     faults = error.errors(include_url=False)
     if faults[0]["type"] == "json_invalid":
         if not line.ended:
-            return "the last line is torn: it ends within the record, without a newline"
+            return TORN
         return str(faults[0]["msg"])
     told = [f"{_place(one['loc'])}{one['msg']}{_value(one['type'], one['input'])}" for one in faults[:FAULTS_OF_A_LINE]]
     more = len(faults) - FAULTS_OF_A_LINE

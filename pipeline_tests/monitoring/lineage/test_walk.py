@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts import Role, Versioned
 from pipeline.errors import ConfigurationError
 from pipeline.home import Home
-from pipeline.monitoring.lineage.log import Ref
+from pipeline.monitoring.lineage.log import Ref, record
 from pipeline.monitoring.lineage.shown import as_records, as_tree
 from pipeline.monitoring.lineage.walk import back, forward, versions_like
 from pipeline.monitoring.lineage.whole import OTHERS, noted_lately, wholeness
@@ -62,6 +64,39 @@ def test_steps_of_other_days_are_found(tmp_path: Path) -> None:
         written(tmp_path, [one], MOMENT + number * DAY)
     trail = back(tmp_path, [FORECASTS])
     assert (set(trail.made), trail.missing) == ({FORECASTS, BREAD, FEATURES, SALES}, set())
+
+
+def test_a_long_chain_is_shown_as_deep_as_anybody_reads(tmp_path: Path) -> None:
+    """A thousand data sets made one from another are walked whole, and the tree ends where it says so."""
+    chain = [
+        TRAINED.model_copy(
+            update={
+                "inputs": {Role.DATASET: Versioned(name=f"d{number}", version="1")},
+                "outputs": {Role.DATASET: Versioned(name=f"d{number + 1}", version="1")},
+                "metadata": {"file_count": "many"},
+            }
+        )
+        for number in range(1200)
+    ]
+    assert record(tmp_path, chain)
+    for trail, forwards in ((back(tmp_path, [Ref("d1200", "1")]), False), (forward(tmp_path, [Ref("d0", "1")]), True)):
+        assert len(trail.made) == 1200
+        assert "and further (--json)" in as_tree(trail, forward=forwards)
+
+
+def test_an_event_of_the_edge_of_time_stops_no_check(tmp_path: Path) -> None:
+    """Where the first event that is kept is of no moment that can be reckoned with, the next one counts."""
+    home, early = (
+        Home(tmp_path),
+        [
+            {**json.loads(TRAINED.model_dump_json()), "event_time": moment}
+            for moment in ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00", "soon")
+        ],
+    )
+    home.lineage.mkdir(parents=True)
+    (home.lineage / "lineage-2026-11-01.ndjson").write_text("".join(f"{json.dumps(one)}\n" for one in early))
+    written(home.lineage, CHAIN)
+    assert wholeness(home, []).gaps == []
 
 
 def test_a_gap_is_named(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_everything_that_happened_is_told(tmp_path: Path) -> None:
     opened = made(tmp_path, "bakery", "cafe")
     fill(opened)
     trained(opened, "bakery", "rye", "roll", "bun")
+    unread(opened.home, cafe="the sales are torn")
     found = now_of(opened, [waited(Priority.LOW, 90), waited(Priority.LOW, 30), waited(Priority.HIGH, 5)])
     assert value(found, "training_jobs_total", tenant_id="bakery", status="completed") == 1
     assert value(found, "training_jobs_total", tenant_id="bakery", status="failed") == 1

@@ -223,3 +223,14 @@ def test_the_home_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PIPELINE_HOME", "~/x/../y")
     assert Settings().home == tmp_path / "y"
+
+
+def test_what_is_shared_can_be_read_by_others(tmp_path: Path) -> None:
+    """A file for other programs has the rights that the umask leaves; any other one its owner's alone."""
+    before = os.umask(0o027)
+    try:
+        write_atomically(tmp_path / "metrics", b"1", shared=True)
+        write_atomically(tmp_path / "sales", b"1")
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "metrics", tmp_path / "sales")] == [0o640, 0o600]

@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from contracts import ServingMetricsWindow
+from pipeline.monitoring.lineage.log import Ref
+from pipeline.monitoring.lineage.walk import back
 from pipeline_tests.commands.conftest import Terminal
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.world import TWIN
@@ -71,10 +73,12 @@ def test_predictions_are_simulated(copied: Terminal) -> None:
     assert 0 < window.latency_p50_ms <= window.latency_p95_ms <= window.latency_p99_ms
     assert (window.deployment_id, window.model_name, window.model_version) == ("till 1", f"{TWIN}/{PRODUCT}", version)
     assert window.fallback_prediction_count == 0
+    made_from = Ref(window.input_dataset_name, window.input_dataset_version)
+    assert made_from.name == f"{TWIN}/features"
+    assert not back(copied.world.home.lineage, [made_from]).missing, "the lineage knows what the model was made from"
     with copied.world.entered() as opened:
-        assert (
-            value(now_of(opened), "ml_prediction_total") == before + 4
-        )  # The one that is not counted in the window was made, too.
+        # The one that the window does not count was made, too.
+        assert value(now_of(opened), "ml_prediction_total") == before + 4
 
 
 def test_predictions_that_fail_are_reported(copied: Terminal, tmp_path: Path) -> None:

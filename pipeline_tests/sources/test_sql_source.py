@@ -130,6 +130,20 @@ def test_values_of_several_kinds_in_one_column() -> None:
     assert list(frame.index) == [1, 2, 3, 4]
 
 
+def test_an_endless_number_is_one_rejected_row(fill: Fill, home: Home) -> None:
+    """PostgreSQL's `Infinity` of a numeric column is no quantity, as that of a float; the rows beside it come."""
+    odd = "SELECT '2024-06-01' AS date, 'a' AS product_id, 'Infinity'::numeric AS quantity"
+    found = extract(tenant(fill("SELECT 1"), f"{odd} UNION ALL SELECT '2024-06-02', 'a', 2.5"), home)
+    assert quantities(found) == {("a", "2024-06-02"): 2.5}
+    assert found.report.rejected_by_reason == {"bad_quantity": 1}
+
+
+def test_two_columns_of_a_name_that_nobody_asks_for_do_no_harm(fill: Fill, home: Home) -> None:
+    """A join gives its key twice; where no field is read from it, the rows come."""
+    query = "SELECT '2024-06-01' AS date, 'a' AS product_id, 1 AS quantity, 7 AS id, 7 AS id"
+    assert quantities(extract(tenant(fill("SELECT 1"), query), home)) == {("a", "2024-06-01"): 1}
+
+
 def test_a_database_is_only_read(fill: Fill, folder: Path, home: Home) -> None:
     """A query that would write is refused by the database, in both kinds."""
     fill("DROP SEQUENCE IF EXISTS bump; CREATE SEQUENCE bump")
@@ -168,6 +182,12 @@ def test_a_slow_question_is_given_up(fill: Fill, folder: Path, home: Home) -> No
         ("{server}", "SELECT 1 AS quantity", MissingColumnsError, "has no column 'date', 'product_id'"),
         ("{server}", "SELECT nothing FROM one", SourceError, "does not exist"),
         ("{server}", "SELECT 'soon' AS date, 'a' AS product_id, 1 AS quantity", DataError, "holds no date"),
+        (
+            "{server}",
+            "SELECT '2024-06-01' AS date, 'a' AS product_id, 1 AS quantity, 2 AS quantity",
+            SourceError,
+            "of .*127.0.0.1.* gives two columns of one name: 'quantity'; give each a name of its own with AS",
+        ),
         ("{server}", "DELETE FROM till", ConfigurationError, "is no SELECT"),
         ("{server}", "SELECT 1; DROP TABLE till", ConfigurationError, "several statements"),
         ("{server}", "SELECT :since, :until", ConfigurationError, "asks for :until"),

@@ -17,6 +17,8 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from contracts import Tenant
 from pipeline.errors import ConfigurationError, DataError, MissingColumnsError, PipelineError, SourceError
 from pipeline.home import Home
+from pipeline.resilience import Kind, Patience, Service, Services
+from pipeline.sources.database import Database
 from pipeline.sources.extract import source_fingerprint
 from pipeline.sources.rows import gathered
 from pipeline.sources.statement import statement
@@ -193,6 +195,23 @@ def test_a_slow_question_is_given_up(fill: Fill, folder: Path, home: Home) -> No
         ("{server}", "SELECT :since, :until", ConfigurationError, "asks for :until"),
         ("sqlite:////nowhere/till.db", "till", SourceError, "there is no database '/nowhere/till.db'"),
         ("no url", "till", ConfigurationError, "is no database URL"),
+        (
+            "host=h user=bob password=s3cret",
+            "till",
+            ConfigurationError,
+            "the source's url, which is not shown, .* is no database URL",
+        ),
+        (
+            "odbc:Driver=x;UID=bob;PWD=s3cret",
+            "till",
+            ConfigurationError,
+            "the source's url, which is not shown, .* is no database URL",
+        ),
+        ("postgresql://bob:p@s3cret@127.0.0.1:1/x", "till", ConfigurationError, "holds an '@' of its own: .* %40"),
+        ("postgresql://bob:p@s3cret/y@127.0.0.1:1/x", "till", ConfigurationError, "holds an '@' of its own"),
+        ("postgresql://bob:p@s3cret?y@127.0.0.1:1/x", "till", ConfigurationError, "holds an '@' of its own"),
+        ("postgresql://bob:s3cret@[::1]:1/x?application_name=a@b", "till", SourceError, "could not be read"),
+        ("postgresql://bob:p%40s3cret@127.0.0.1:1/x", "till", SourceError, "could not be read: .*refused"),
         ("nosuchdb://bob:s3cret@host/x", "till", ConfigurationError, "cannot be used here"),
         (
             "postgresql://bob:${HOME}@host/x",
@@ -220,6 +239,14 @@ def test_faults_are_told_with_their_place_and_no_secret(
         assert "s3cret" not in str(chain)
         assert "bob" not in str(chain)
         chain = chain.__cause__
+
+
+def test_a_password_that_a_driver_names_is_hidden() -> None:
+    """What a driver repeats of its own form of a login is told without the password."""
+    guard = Services(SETTINGS).guard(Kind.DATABASE, Service.SALES, "sqlite://", "shop")
+    place = Database("sqlite:////x.db", "UTC", 10, guard, Patience())
+    said = place._said(ValueError("cannot use Driver=x;UID=sa;PWD=s3cret;Port=1 nor password = s3cret"))
+    assert said == "cannot use Driver=x;UID=sa;PWD=***;Port=1 nor password = ***"
 
 
 def test_a_wrong_password_is_told_without_it(fill: Fill, server: str, home: Home) -> None:

@@ -12,17 +12,24 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.limits import (
+    MOST_HOURS_OF_WINDOWS,
     DaysAhead,
     Depth,
     HalfOrMore,
     LeafDays,
     LearningRate,
+    LongDays,
     Origins,
     PriorScale,
     SeasonalityMode,
+    SpanDays,
+    SpanHours,
+    SpanMinutes,
+    SpanSeconds,
     Trees,
     TrendFlexibility,
 )
+from pipeline.cron import Cron
 from pipeline.errors import ConfigurationError
 
 Seasonality = Literal["auto", "true", "false"]
@@ -64,7 +71,7 @@ class Settings(BaseSettings):
     events_interval_seconds: int = Field(
         30, ge=5, description="Seconds between looks for events to send and messages to take in."
     )
-    events_kept_days: int = Field(
+    events_kept_days: SpanDays = Field(
         30, ge=1, description="Days that sent events, handled messages and ended alerts are kept."
     )
 
@@ -78,9 +85,9 @@ class Settings(BaseSettings):
     model_signing_key: SecretStr | None = Field(
         None, min_length=16, description="Signs manifests; with it only signed ones are used."
     )
-    model_retention_days: int = Field(90, ge=1, description="Days that a model version is kept.")
-    quarantine_days: int = Field(30, ge=1, description="Days that broken files are kept in quarantine.")
-    access_log_days: int = Field(365, ge=1, description="Days that the log of accesses to artefacts is kept.")
+    model_retention_days: SpanDays = Field(90, ge=1, description="Days that a model version is kept.")
+    quarantine_days: SpanDays = Field(30, ge=1, description="Days that broken files are kept in quarantine.")
+    access_log_days: SpanDays = Field(365, ge=1, description="Days that the log of accesses to artefacts is kept.")
     max_model_versions_per_product: int = Field(10, ge=2, description="Versions kept per product.")
     enable_model_compression: bool = Field(True, description="Compress artefacts.")
     model_versioning_enabled: bool = Field(True, description="Keep earlier versions.")
@@ -101,7 +108,7 @@ class Settings(BaseSettings):
         description="Training runs at once; alias MAX_CONCURRENT_TRAINING_JOBS.",
     )
     max_training_time_minutes: int = Field(30, ge=1, description="Minutes a training run may take.")
-    min_training_data_days: int = Field(30, ge=1, description="Observed days a product needs, from its first row.")
+    min_training_data_days: SpanDays = Field(30, ge=1, description="Observed days a product needs, from its first row.")
     enable_auto_deployment: bool = Field(True, description="Promote a challenger that earns it at once.")
     promotion_metric: Literal["mae", "rmse"] = Field("mae", description="Error that decides about a promotion.")
     promotion_margin: float = Field(
@@ -173,11 +180,11 @@ class Settings(BaseSettings):
         300, ge=0, description="Seconds that a run may lose to a sales service or database that is down; 0: none."
     )
     breaker_sales_failures: int = Field(5, ge=1, description="Failures in a row that open a sales service's breaker.")
-    breaker_sales_seconds: float = Field(60, gt=0, description="Seconds until it is tried again.")
+    breaker_sales_seconds: SpanSeconds = Field(60, gt=0, description="Seconds until it is tried again.")
     breaker_weather_failures: int = Field(3, ge=1, description="The same for a weather service.")
-    breaker_weather_seconds: float = Field(30, gt=0, description="Seconds until it is tried again.")
+    breaker_weather_seconds: SpanSeconds = Field(30, gt=0, description="Seconds until it is tried again.")
     breaker_traffic_failures: int = Field(3, ge=1, description="The same for a traffic service.")
-    breaker_traffic_seconds: float = Field(30, gt=0, description="Seconds until it is tried again.")
+    breaker_traffic_seconds: SpanSeconds = Field(30, gt=0, description="Seconds until it is tried again.")
 
     http_connect_seconds: float = Field(30, gt=0, description="Seconds to connect to a server.")
     http_read_seconds: float = Field(60, gt=0, description="Seconds to wait for the next bytes of its answer.")
@@ -185,10 +192,10 @@ class Settings(BaseSettings):
     http_pool_seconds: float = Field(30, gt=0, description="Seconds to wait for a free connection.")
     http_max_bytes: int = Field(100_000_000, ge=1, description="Bytes that an answer may have, unpacked.")
 
-    signal_fresh_hours: float = Field(
+    signal_fresh_hours: SpanHours = Field(
         20, ge=0, description="Hours in which a tenant's weather or traffic is not asked for again."
     )
-    signal_late_hours: float = Field(36, gt=0, description="Hours after which what was issued is called late.")
+    signal_late_hours: SpanHours = Field(36, gt=0, description="Hours after which what was issued is called late.")
     signal_seconds: float = Field(
         60, gt=0, description="Seconds that asking for a signal may take, repetitions included."
     )
@@ -205,7 +212,7 @@ class Settings(BaseSettings):
     zero_share_warning: float = Field(0.7, ge=0, le=1, description="Share of zero days that warns.")
     max_products_per_tenant: int = Field(10_000, ge=1, description="Products a tenant may have.")
     max_quantity: float = Field(1e6, gt=0, description="Units; a larger quantity in one row is rejected as absurd.")
-    unusual_days_recent: int = Field(28, ge=1, description="Last days among which unusual ones are shown.")
+    unusual_days_recent: SpanDays = Field(28, ge=1, description="Last days among which unusual ones are shown.")
     unusual_days_shown: int = Field(20, ge=1, description="Unusual days that are named, the most surprising first.")
     max_rejected_share: float = Field(0.5, ge=0, le=1, description="Share of rejected rows that blocks a tenant.")
 
@@ -215,16 +222,18 @@ class Settings(BaseSettings):
 
     horizon_days: DaysAhead = Field(14, description="Days ahead that are forecast.")
     evaluation_origins: Origins = Field(4, description="Past origins that a recipe is scored at.")
-    lookback_days: int = Field(35, ge=0, description="Days before a file's last day in which it may delete rows.")
+    lookback_days: SpanDays = Field(35, ge=0, description="Days before a file's last day in which it may delete rows.")
     retrain_after_days: int = Field(28, ge=1, description="Whole data days after which a model is due.")
     retrain_after_new_days: int = Field(14, ge=1, description="New observed days after which a product is due.")
     retrain_weekday: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun", "every"] = Field(
         "mon", description="Day on whose quiet hours all products with new sales are trained again."
     )
-    clock_cron: str = Field("*/10 * * * *", description="Cron, UTC, of looking which tenant's night it is.")
-    dagster_history_days: int = Field(60, ge=7, description="Days that Dagster keeps finished runs and their events.")
-    purge_cron: str = Field("30 3 * * *", description="Cron of the purge of Dagster's history, UTC.")
-    storage_care_cron: str = Field("0 4 * * *", description="Cron of the care for old models and objects, UTC.")
+    clock_cron: Cron = Field("*/10 * * * *", description="Cron, UTC, of looking which tenant's night it is.")
+    dagster_history_days: SpanDays = Field(
+        60, ge=7, description="Days that Dagster keeps finished runs and their events."
+    )
+    purge_cron: Cron = Field("30 3 * * *", description="Cron of the purge of Dagster's history, UTC.")
+    storage_care_cron: Cron = Field("0 4 * * *", description="Cron of the care for old models and objects, UTC.")
     watch_interval_seconds: int = Field(60, ge=5, description="Seconds between looks for new sales.")
     source_look_seconds: float = Field(
         10, gt=0, le=60, description="Seconds that a look at one tenant's database, service or files may take."
@@ -247,10 +256,12 @@ class Settings(BaseSettings):
     metrics_wait_seconds: float = Field(
         8, gt=0, description="Seconds that a scrape waits for figures; the registry counts as away then."
     )
-    alert_breaker_minutes: float = Field(5, ge=0, description="Minutes that a breaker is open before it is an alert.")
+    alert_breaker_minutes: SpanMinutes = Field(
+        5, ge=0, description="Minutes that a breaker is open before it is an alert."
+    )
     alert_queue_depth: int = Field(20, ge=0, description="Runs that may wait in the queue.")
-    alert_queue_minutes: float = Field(10, ge=0, description="Minutes that more may wait before it is an alert.")
-    alert_checksum_hours: float = Field(
+    alert_queue_minutes: SpanMinutes = Field(10, ge=0, description="Minutes that more may wait before it is an alert.")
+    alert_checksum_hours: SpanHours = Field(
         25, gt=0, description="Hours that a broken file or manifest is an alert after it was last met."
     )
     alert_coverage_least: float = Field(
@@ -263,7 +274,7 @@ class Settings(BaseSettings):
         100, ge=1, description="Product days that coverage must be measured on to be judged."
     )
 
-    feedback_cron: str = Field("*/10 * * * *", description="Cron, UTC, of the rounds of the feedback layer.")
+    feedback_cron: Cron = Field("*/10 * * * *", description="Cron, UTC, of the rounds of the feedback layer.")
     freshness_seconds: float = Field(1800, gt=0, description="Seconds after which a data set is stale.")
     freshness_seconds_by_dataset: Annotated[dict[str, PositiveFloat], NoDecode] = Field(
         {}, description='The same by name as JSON, such as {"*/sales": 129600}; * stands for any letters.'
@@ -280,7 +291,7 @@ class Settings(BaseSettings):
         None, description="TOML of further adapters; PIPELINE_HOME/adapters.toml, where it is there, when unset."
     )
 
-    lineage_kept_days: int = Field(400, ge=30, description="Days that the lineage log is kept.")
+    lineage_kept_days: SpanDays = Field(400, ge=30, description="Days that the lineage log is kept.")
     openlineage_url: SecretStr | None = Field(
         None, description="OpenLineage receiver that lineage is sent to, http://HOST:PORT; none when unset."
     )
@@ -296,16 +307,18 @@ class Settings(BaseSettings):
     serving_metrics_path: Path | None = Field(
         None, description="Folder of what model servers report; PIPELINE_HOME/artifacts/serving/metrics when unset."
     )
-    serving_lookback_hours: int = Field(24, ge=1, description="Hours of windows that are read.")
+    serving_lookback_hours: int = Field(
+        24, ge=1, le=MOST_HOURS_OF_WINDOWS, description="Hours of windows that are read."
+    )
     serving_stale_seconds: float = Field(600, gt=0, description="Age of the latest window above which it is unhealthy.")
-    serving_expected_seconds: float = Field(60, gt=0, description="Seconds from one window to the next.")
+    serving_expected_seconds: SpanSeconds = Field(60, gt=0, description="Seconds from one window to the next.")
     serving_missing_windows: int = Field(3, ge=0, description="Windows that may be missing.")
     serving_longest_gap_seconds: float = Field(300, gt=0, description="Seconds that the longest gap may take.")
     serving_p95_ms: float = Field(500, gt=0, description="Milliseconds that the latest p95 may reach.")
     serving_p99_ms: float = Field(1000, gt=0, description="The same for the latest p99.")
     serving_failure_rate: float = Field(0.05, ge=0, le=1, description="Share of the latest requests that may fail.")
     serving_rejection_rate: float = Field(0.05, ge=0, le=1, description="The same for those that are rejected.")
-    serving_forgotten_days: float = Field(
+    serving_forgotten_days: LongDays = Field(
         7, ge=0, description="Days after its last window from which a silent deployment is told no more."
     )
 
@@ -346,7 +359,7 @@ class Settings(BaseSettings):
     def _of_json(cls, value: object) -> object:
         try:
             return json.loads(value) if isinstance(value, str) else value
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f'it must be a JSON object such as {{"*/sales": 129600}}: {error}') from error
 
     @property
@@ -355,6 +368,8 @@ class Settings(BaseSettings):
         return self.pipeline_home.expanduser().resolve()
 
 
+LONGEST = 300
+"""Letters of a wrong value that are told."""
 SECRETS = {name.upper() for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
 """Variables whose values no message may hold."""
 
@@ -374,5 +389,6 @@ def get_settings() -> Settings:
 
 
 def _told(fault: ErrorDetails) -> str:
-    name = ".".join(str(part) for part in fault["loc"]).upper()
-    return f"{name}: {fault['msg']}" if name in SECRETS else f"{name}={fault['input']!r}: {fault['msg']}"
+    name, value = ".".join(str(part) for part in fault["loc"]).upper(), repr(fault["input"])
+    told = value if len(value) <= LONGEST else f"{value[:LONGEST]}…"
+    return f"{name}: {fault['msg']}" if name in SECRETS else f"{name}={told}: {fault['msg']}"

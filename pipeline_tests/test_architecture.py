@@ -15,6 +15,7 @@ LAYERS = (
     ("contracts",),
     (
         "pipeline",
+        "pipeline.cron",
         "pipeline.errors",
         "pipeline.settings",
         "pipeline.keys",

@@ -171,6 +171,31 @@ OTHERS = {
 """A value to set for each variable that is no number and no switch, and what it becomes."""
 
 
+SPANS = [
+    "EVENTS_KEPT_DAYS",
+    "MODEL_RETENTION_DAYS",
+    "QUARANTINE_DAYS",
+    "ACCESS_LOG_DAYS",
+    "LOOKBACK_DAYS",
+    "DAGSTER_HISTORY_DAYS",
+    "LINEAGE_KEPT_DAYS",
+    "UNUSUAL_DAYS_RECENT",
+    "MIN_TRAINING_DATA_DAYS",
+    "SERVING_FORGOTTEN_DAYS",
+    "SIGNAL_FRESH_HOURS",
+    "SIGNAL_LATE_HOURS",
+    "ALERT_CHECKSUM_HOURS",
+    "ALERT_BREAKER_MINUTES",
+    "ALERT_QUEUE_MINUTES",
+    "BREAKER_SALES_SECONDS",
+    "BREAKER_WEATHER_SECONDS",
+    "BREAKER_TRAFFIC_SECONDS",
+    "SERVING_EXPECTED_SECONDS",
+    "SERVING_LOOKBACK_HOURS",
+]
+"""The settings that are reckoned into dates."""
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*TABLE, "PIPELINE_HOME", "MAX_CONCURRENT_TRAINING_JOBS", "WORKERS"):
@@ -214,6 +239,34 @@ def test_a_wrong_value_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     get_settings.cache_clear()
     with pytest.raises(ConfigurationError, match=r"DB_POOL_SIZE='many'.*PROPHET_INTERVAL_WIDTH='1\.5'"):
         get_settings()
+
+
+@pytest.mark.parametrize("name", ["CLOCK_CRON", "PURGE_CRON", "STORAGE_CARE_CRON", "FEEDBACK_CRON"])
+def test_every_cron_is_checked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no cron expression is told by the setting's name, not by a schedule that cannot be made."""
+    monkeypatch.setenv(name, "bad")
+    get_settings.cache_clear()
+    with pytest.raises(ConfigurationError, match=f"{name}='bad'.*cron expression"):
+        get_settings()
+
+
+@pytest.mark.parametrize("far", ["99999999999999", "inf"])
+@pytest.mark.parametrize("name", SPANS)
+def test_no_span_is_longer_than_calendars(name: str, far: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time that would reach beyond all dates is refused by name, not by an overflow where it is used."""
+    monkeypatch.setenv(name, far)
+    get_settings.cache_clear()
+    with pytest.raises(ConfigurationError, match=f"{name}='{far}'"):
+        get_settings()
+
+
+def test_no_depth_of_json_ends_in_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thresholds by name that are nested without end are refused in words, as what is no JSON is."""
+    monkeypatch.setenv("FRESHNESS_SECONDS_BY_DATASET", "[" * 100_000)
+    get_settings.cache_clear()
+    with pytest.raises(ConfigurationError, match="it must be a JSON object") as raised:
+        get_settings()
+    assert len(str(raised.value)) < 1000
 
 
 def test_the_home_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from contracts.limits import MOST_HOURS_OF_WINDOWS
 from pipeline.commands.shared import aside, prepared, show
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def serving_health(
     ] = None,
     deployment: Annotated[str | None, typer.Option("--deployment", help="Only this one.")] = None,
     hours: Annotated[
-        int | None, typer.Option("--hours", help="Hours of windows that are read; SERVING_LOOKBACK_HOURS.", min=1)
+        int | None,
+        typer.Option(
+            "--hours", help="Hours of windows that are read; SERVING_LOOKBACK_HOURS.", min=1, max=MOST_HOURS_OF_WINDOWS
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first line that cannot be used.")] = False,
     as_json: Annotated[

@@ -63,8 +63,8 @@ def location(settings: Settings) -> URL:
         return URL.create("sqlite", database=str(Home(settings.home).registry_file))
     try:
         url = make_url(settings.database_url)
-    except ArgumentError as error:
-        raise ConfigurationError("DATABASE_URL is not a URL such as postgresql://user@host:5432/name") from error
+    except (ArgumentError, ValueError):  # Not chained: its text may hold the password.
+        raise ConfigurationError("DATABASE_URL is not a URL such as postgresql://user@host:5432/name") from None
     url = with_driver(url)
     if url.get_backend_name() == "postgresql" or (url.get_backend_name() == "sqlite" and url.database):
         return url

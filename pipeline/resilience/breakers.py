@@ -14,7 +14,7 @@ from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError
 
 from pipeline.errors import ServiceUnavailableError
 from pipeline.resilience.faults import told, transient
-from pipeline.resilience.storage import Row, Storage, Table
+from pipeline.resilience.storage import Row, Storage, Table, began_at
 from pipeline.settings import Settings
 
 T = TypeVar("T")
@@ -81,7 +81,10 @@ def tried_again_at(row: Row, seconds: float) -> datetime | None:
 
     While a trial is under way, that is when another caller may try, should the first one have died.
     """
-    return None if row.state == STATE_CLOSED else row.changed_at + timedelta(seconds=seconds)
+    if row.state == STATE_CLOSED:
+        return None
+    began = began_at(row)
+    return datetime.now(UTC) if began is None else began + timedelta(seconds=seconds)
 
 
 class Breaker:

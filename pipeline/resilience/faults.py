@@ -47,11 +47,20 @@ def retry_after(error: BaseException | None) -> float:
     wanted = "" if response is None else str(response.headers.get("Retry-After", "")).strip()
     if wanted.isascii() and wanted.isdigit():
         return float(wanted)
-    until = _moment(wanted)
+    until = moment_in(wanted)
     if response is None or until is None:
         return 0.0
-    now = _moment(str(response.headers.get("Date", ""))) or datetime.now(UTC)
+    now = moment_in(str(response.headers.get("Date", ""))) or datetime.now(UTC)
     return max((until - now).total_seconds(), 0.0)
+
+
+def moment_in(header: str) -> datetime | None:
+    """Return the date of HTTP that a header tells; None where it is none, or no clock can show it."""
+    try:
+        moment = parsedate_to_datetime(header)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def told(error: BaseException) -> str:
@@ -99,12 +108,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         seen.append(error)
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _moment(text: str) -> datetime | None:
-    """A date of HTTP; None where it is none."""
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, IndexError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -16,6 +16,7 @@ from pipeline.errors import BadAnswerError, ServiceUnavailableError, SourceError
 from pipeline.resilience.faults import shown, told, transient
 from pipeline.resilience.report import reported
 from pipeline.resilience.services import Guard
+from pipeline.resilience.unpacking import ACCEPTED, unpacked
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class HttpClient:
         self._guard, self._settings = guard, settings
         self._headers, self._auth = dict(headers or {}), auth
         cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
-        always = {"User-Agent": AGENT, "Accept": "application/json"}
+        always = {"User-Agent": AGENT, "Accept": "application/json", "Accept-Encoding": ACCEPTED}
         self._client = httpx.Client(
             headers=always, cookies=cookies, verify=_certificates(*map(os.environ.get, OF_CERTIFICATES))
         )
@@ -157,10 +158,10 @@ class HttpClient:
         import httpx
 
         most, body = self._settings.http_max_bytes, bytearray()
-        for part in response.iter_bytes():
-            body += part
-            if len(body) > most:
+        for part in unpacked(response):
+            if len(body) + len(part) > most:
                 raise BadAnswerError(f"{shown(str(response.url))} answered more than HTTP_MAX_BYTES={most:,} bytes")
+            body += part
             if self._guard.time.clock() > deadline:
                 raise httpx.ReadTimeout("the answer was not whole in time", request=response.request)
         return bytes(body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreakerError, CircuitBreakerStorage
@@ -52,6 +52,19 @@ class Table(Protocol):
 
     def close_breaker(self, name: str) -> None:
         """Let all calls through again."""
+
+
+SKEW = timedelta(minutes=1)
+"""What the clocks of several machines may differ by."""
+
+
+def began_at(row: Row) -> datetime | None:
+    """Return when a breaker's time began to count; None where that is in the future, further than clocks differ.
+
+    Then the clock was set back since, and nobody knows how long ago it was: the time counts as over, lest the service
+    be left alone for as long as the clock was wrong.
+    """
+    return row.changed_at if row.changed_at <= datetime.now(UTC) + SKEW else None
 
 
 class Storage(CircuitBreakerStorage):
@@ -112,8 +125,8 @@ class Storage(CircuitBreakerStorage):
 
     @property
     def opened_at(self) -> datetime | None:
-        """When the time of this caller began to count."""
-        return None if self._row is None else self._row.changed_at
+        """When the time of this caller began to count; None: it is over."""
+        return None if self._row is None else began_at(self._row)
 
     @opened_at.setter
     def opened_at(self, datetime: datetime) -> None:

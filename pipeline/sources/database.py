@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CONNECT_SECONDS = 10
 _STEPS = 10_000
+_NAMED = re.compile(r"(\b(?:pass\w*|pwd)\s*=\s*)[^\s;&]+", re.IGNORECASE)
+"""A password as ODBC and PostgreSQL name it outside of URLs."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class Database:
         for secret in (self.url.password, self.url.username):
             text = text.replace(str(secret), "***") if secret else text
         limit = text in {"interrupted", "canceling statement due to statement timeout"}
-        return f"it took longer than {self.seconds:g} s" if limit else redacted(text)
+        return f"it took longer than {self.seconds:g} s" if limit else _NAMED.sub(r"\1***", redacted(text))
 
 
 _POSTGRESQL = {"connect_timeout": CONNECT_SECONDS, "tcp_user_timeout": 1000 * CONNECT_SECONDS, "keepalives_idle": 30}
@@ -140,18 +143,36 @@ def url_of(address: str) -> URL:
     """Return a database's URL with its secrets filled in.
 
     Raises:
-        ConfigurationError: it is no URL, or names a variable that may not be used or is not set.
+        ConfigurationError: it is no URL, its password holds an `@`, or it names a variable that may not be used or is
+            not set.
     """
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
+    text = filled(address)
     try:
-        return with_driver(make_url(filled(address)))
+        url = with_driver(make_url(text))
     except (ArgumentError, ValueError):  # Not chained: its text holds the URL.
         raise ConfigurationError(
-            f"{redacted(address)!r} is no database URL; write postgresql://user@host:5432/name, "
-            "sqlite:////absolute/path.db, or that of another database that SQLAlchemy knows"
+            "the source's url, which is not shown, since it may hold a password, is no database URL; write "
+            "postgresql://user@host:5432/name, sqlite:////absolute/path.db, or that of another database that "
+            "SQLAlchemy knows"
         ) from None
+    if url.password and not _ends_its_login(url, text):
+        raise ConfigurationError(
+            "the password in the source's url, which is not shown, holds an '@' of its own: write it as %40, or let a "
+            "variable ${PIPELINE_SOURCE_...} hold it"
+        )
+    return url
+
+
+def _ends_its_login(url: URL, text: str) -> bool:
+    """Whether the host follows the last `@`: after another one it is a piece of the password, which errors would show.
+
+    The last of all, or the last before a query, which may hold some.
+    """
+    hosts = (part.rpartition("@")[2].removeprefix("[") for part in (text, without_query(text)))
+    return any(host.startswith(url.host or "") for host in hosts)
 
 
 def place_at(url: URL) -> str:

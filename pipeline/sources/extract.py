@@ -151,9 +151,8 @@ def sources_of(home: Home, tenant_id: str) -> tuple[str | None, dict[str, FileSt
 
 
 def taken_in(home: Home, tenant_id: str) -> str | None:
-    """Return the fingerprint of the files that were last taken in, None where there were none yet."""
-    path = _remembered(home, tenant_id)
-    return path.read_text(encoding="utf-8") if path.exists() else None
+    """Return the fingerprint of the files that were last taken in, None where none is known."""
+    return _noted(_remembered(home, tenant_id))
 
 
 def remember_plan(home: Home, tenant_id: str, fingerprint: str) -> None:
@@ -162,15 +161,24 @@ def remember_plan(home: Home, tenant_id: str, fingerprint: str) -> None:
 
 
 def planned(home: Home, tenant_id: str) -> str | None:
-    """Return the fingerprint of the sales that the last training plan saw, None before the first."""
-    path = _planned(home, tenant_id)
-    return path.read_text(encoding="utf-8") if path.exists() else None
+    """Return the fingerprint of the sales that the last training plan saw, None where none is known."""
+    return _noted(_planned(home, tenant_id))
 
 
 def planned_at(home: Home, tenant_id: str) -> int:
     """Return when sales were last planned with, nanoseconds since 1970; 0 where they never were."""
-    path = _planned(home, tenant_id)
-    return path.stat().st_mtime_ns if path.exists() else 0
+    try:
+        return _planned(home, tenant_id).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _noted(path: Path) -> str | None:
+    """What a note holds; one that cannot be read is as good as none: a run too many finds nothing new."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError):
+        return None
 
 
 def _remembered(home: Home, tenant_id: str) -> Path:

@@ -14,6 +14,7 @@ from pipeline.places import redacted
 from pipeline.resilience import Guard, Patience
 from pipeline.resilience.http import Answer, HttpClient
 from pipeline.settings import Settings
+from pipeline.sources.stamps import can_be_sent
 from pipeline.sources.variables import bearer, filled
 
 
@@ -60,7 +61,7 @@ class Service:
             BadAnswerError: it refuses.
         """
         kind, _, stamp = (version or "").partition(" ")
-        condition = {_CONDITIONS[kind]: stamp} if kind in _CONDITIONS else {}
+        condition = {_CONDITIONS[kind]: stamp} if kind in _CONDITIONS and can_be_sent(stamp) else {}
         with HttpClient(self.guard.within(self.seconds), self.settings, bearer(self.token)) as client:
             answer = self.patience.outlast(self.guard, lambda: client.get(self.url, params, condition))
         if answer.unchanged and not condition:

@@ -32,7 +32,8 @@ def gathered(names: Sequence[str], pieces: Iterable[Piece]) -> pd.DataFrame:
 def gathered_records(pieces: Iterable[Sequence[Mapping[str, object]]]) -> pd.DataFrame:
     """Return the rows of all pieces, as `gathered` does, under the names that any row has; what a row lacks is missing.
 
-    A name that comes up in a later piece has no values in those before.
+    A name that comes up in a later piece has no values in those before. Half a character, which JSON can hold in a
+    name or a text and nothing else can, is told by its escape.
     """
     columns: dict[str, list[pa.Array]] = {}
     rows = 0
@@ -40,13 +41,13 @@ def gathered_records(pieces: Iterable[Sequence[Mapping[str, object]]]) -> pd.Dat
         for name in dict.fromkeys([*columns, *(name for row in piece for name in row)]):
             columns.setdefault(name, [pa.nulls(rows)]).append(_array([row.get(name) for row in piece]))
         rows += len(piece)
-    return to_frame(pa.table([_united(column) for column in columns.values()], names=list(columns)))
+    return to_frame(pa.table([_united(column) for column in columns.values()], names=list(map(_encodable, columns))))
 
 
 def _array(values: Sequence[object]) -> pa.Array:
     try:
         array = pa.array(values, from_pandas=True)
-    except (pa.ArrowException, OverflowError):
+    except (pa.ArrowException, OverflowError, TypeError, UnicodeError):  # An endless decimal is a type error to Arrow.
         return _numbers_or_texts(values)
     kind = array.type
     if pa.types.is_timestamp(kind) and kind.tz is not None:
@@ -72,7 +73,11 @@ def _texts(values: Sequence[object]) -> pa.Array:
 def _text(value: object) -> str:
     if isinstance(value, bytes | memoryview):
         return bytes(value).decode("utf-8", "backslashreplace")
-    return format(value, "f") if isinstance(value, decimal.Decimal) else str(value)
+    return format(value, "f") if isinstance(value, decimal.Decimal) else _encodable(str(value))
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _united(arrays: list[pa.Array]) -> pa.ChunkedArray:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 
 from contracts import CovariateKind, SignalSource, Tenant
 from pipeline.errors import PipelineError
@@ -23,6 +24,7 @@ from pipeline.sources.variables import bearer, filled
 CORRECTED_DAYS = 14
 """Days before the last observed one that are asked for again: what was measured may be corrected."""
 _DEGRADED = "degraded.json"
+_TOLD = TypeAdapter(dict[str, str])
 _LOG = logging.getLogger(__name__)
 
 
@@ -74,12 +76,22 @@ def with_signals(
 
 
 def load_degraded(home: Home, tenant: Tenant) -> dict[str, str]:
-    """Return what was wrong with a tenant's signals, by signal, when its calendar was built; empty: nothing."""
-    path = home.signals(tenant.id) / _DEGRADED
-    if not tenant.signals or not path.exists():
+    """Return what was wrong with a tenant's signals, by signal, when its calendar was built; empty: nothing.
+
+    Where that was stored but cannot be read, one entry says so: signals are in nobody's way.
+    """
+    if not tenant.signals:
         return {}
-    told: dict[str, str] = json.loads(path.read_bytes())
-    return told
+    path = home.signals(tenant.id) / _DEGRADED
+    try:
+        return _TOLD.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        _LOG.warning("tenant %r: %s cannot be read: %s", tenant.id, path, type(error).__name__)
+        return {
+            "signals": f"what was wrong with them is not known: {path.name} cannot be read; the next calendar mends it"
+        }
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from contracts import SqlSource
+from pipeline.errors import SourceError
 from pipeline.sources.base import Part, RawSales, RawTable, Remembered
 from pipeline.sources.database import Database
 from pipeline.sources.rows import Piece, gathered
@@ -82,8 +83,20 @@ class DatabaseSource:
     def _frame(self, connection: Connection, rows: int | None = None) -> pd.DataFrame:
         streaming = {"stream_results": True, "max_row_buffer": PIECE}
         with connection.execute(self._statement[0], self._values, execution_options=streaming) as found:
-            frame = gathered(list(found.keys()), _pieces(found, rows))
+            names = list(found.keys())
+            self._refuse_twice(names)
+            frame = gathered(names, _pieces(found, rows))
         return self.window.cut(frame) if self._windowed else frame
+
+    def _refuse_twice(self, names: Sequence[str]) -> None:
+        """Which of two columns of one name is meant nobody knows; those that no field asks for do no harm."""
+        fields = self.config.mapping.model_dump().values()
+        twice = sorted({name for name in names if names.count(name) > 1 and name in fields})
+        if twice:
+            raise SourceError(
+                f"the query of {self.database.place} gives two columns of one name: {', '.join(map(repr, twice))}; "
+                "give each a name of its own with AS"
+            )
 
     def _version(self, connection: Connection) -> str:
         return "|".join(str(value) for value in connection.execute(self._signal(connection), self._values).one())

@@ -38,6 +38,13 @@ def test_machines_get_json_and_an_exit_status(fresh: Terminal, folder: Path) -> 
     assert (alone.status, len(json.loads(alone.out)["deployments"])) == (0, 1)
 
 
+def test_no_hours_reach_beyond_a_year(fresh: Terminal, folder: Path) -> None:
+    """So many hours that no date lies so far back are refused as an argument."""
+    answer = fresh(*COMMAND, "--path", folder, "--hours", "99999999")
+    assert answer.status == 2
+    assert "8784" in answer.err
+
+
 def test_people_get_a_table_that_fits(fresh: Terminal, folder: Path) -> None:
     """80 columns hold status and detail; what could not be used is said on stderr, with its place."""
     answer = fresh(*COMMAND, "--path", folder, "--table")

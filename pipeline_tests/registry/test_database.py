@@ -243,7 +243,9 @@ def test_a_plain_url_finds_the_installed_driver(scheme: str) -> None:
     assert engine.pool.size() == 3  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("url", ["mysql://root:secret@localhost/x", "sqlite://", "no url: secret", ""])
+@pytest.mark.parametrize(
+    "url", ["mysql://root:secret@localhost/x", "sqlite://", "no url: secret", "", "postgresql://u:secret@[::1/x"]
+)
 def test_an_unusable_url_is_explained(url: str) -> None:
     """Another kind of database, or no URL at all, is an error that shows no password."""
     with pytest.raises(ConfigurationError, match="DATABASE_URL") as caught:

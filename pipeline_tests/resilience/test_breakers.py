@@ -80,6 +80,19 @@ def test_it_opens_tries_and_closes(table: Memory | Registry) -> None:
     failing(breaker, 2)
 
 
+def test_a_clock_that_was_set_back_keeps_no_service_away(table: Memory | Registry) -> None:
+    """A breaker that opened a day ahead of the clock is tried at once; one that is a little ahead is left alone."""
+    breaker = Breaker(NAME, Limits(1, 60), table)
+    with pytest.raises(ServiceUnavailableError):
+        breaker.call(lambda: fail(TimeoutError()))
+    let_pass(table, NAME, -30)
+    assert 60 < breaker.seconds_left() <= 90
+    let_pass(table, NAME, -86_400)
+    assert breaker.seconds_left() == 0
+    assert breaker.call(lambda: 1) == 1
+    assert breaker.call(lambda: 2) == 2
+
+
 @pytest.mark.parametrize("error", [BadAnswerError("no JSON"), ValueError("bad"), KeyboardInterrupt()], ids=repr)
 def test_faults_of_the_caller_do_not_count(table: Memory | Registry, error: BaseException) -> None:
     """However often they come, the breaker stays closed, and they come through as they are."""

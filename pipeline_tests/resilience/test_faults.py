@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pipeline.errors import BadAnswerError, RegistryError
 from pipeline.resilience import transient
-from pipeline.resilience.faults import shown, told
+from pipeline.resilience.faults import retry_after, shown, told
 from pipeline_tests.registry.conftest import database
 from pipeline_tests.services.server import server
 from pipeline_tests.training.test_database_away import close, cut
@@ -270,3 +270,15 @@ def test_faults_are_told_in_one_line() -> None:
     assert len(told(long)) == 300
     assert "s3cret" not in told(long)
     assert told(TimeoutError()) == "TimeoutError"
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 20 Nov 99999999999999999999 00:00:00 GMT", "Mon, 20 Nov 2026 00:00:00 +9999999999"]
+)
+def test_a_date_that_no_clock_can_show_asks_for_no_wait(date: str) -> None:
+    """A server that writes nonsense into `Retry-After`, or into `Date`, is asked again as usual."""
+    good = "Mon, 20 Nov 2000 00:00:00 GMT"
+    for headers in ({"Retry-After": date}, {"Retry-After": good, "Date": date}):
+        answer = httpx.Response(503, headers=headers)
+        busy = httpx.HTTPStatusError("busy", request=httpx.Request("GET", "http://till/"), response=answer)
+        assert retry_after(busy) == 0.0

@@ -68,6 +68,25 @@ def test_a_bad_page_takes_nothing_away(place: OverHttp, home: Home, instead: Say
     assert set(quantities(extract(place.tenant(), home)).values()) == {50.0}
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"product_id": "caf\ud83d"},
+        {"product_id": "bread", "note": "\ud83d"},
+        {"product_id": "bread", "note": {"\ud83d": "\ud83d"}},
+        {"product_id": "bread", "\ud83d": 1},
+    ],
+    ids=["product", "text", "nested", "field"],
+)
+def test_half_a_character_is_told_by_its_escape(place: OverHttp, home: Home, odd: dict[str, Any]) -> None:
+    """An emoji that was cut in two, in a cell or a name, takes no row away, its own included."""
+    row = {**ROW, "date": "2024-06-11", **odd}
+    place.service.instead = on_page("9", {"rows": [row], "next_page": None})
+    found = quantities(extract(place.tenant(), home))
+    assert len(found) == len(ROWS)
+    assert found[odd["product_id"].replace("\ud83d", "\\ud83d"), "2024-06-11"] == 1
+
+
 def test_rows_that_move_between_pages_are_noticed(place: OverHttp, home: Home) -> None:
     """A service that changes with every page that is read never gives a table that is half old and half new."""
 

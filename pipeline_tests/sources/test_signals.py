@@ -257,6 +257,25 @@ def test_a_torn_file_is_asked_for_again(station: Station, home: Home) -> None:
     assert len(station.asked) == 2
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b'{"weather', b"[1]", b'{"weather": 1}', b"\xff\xfe", b"", b"[" * 100_000, None],
+    ids=lambda value: repr(value)[:20],
+)
+def test_what_was_wrong_can_be_unknown(station: Station, home: Home, content: bytes | None) -> None:
+    """A torn or odd account of what was wrong, or a folder in its place, is one entry that says so, and no error."""
+    tenant = station.tenant("weather")
+    assert load_degraded(home, tenant) == {}
+    path = home.signals(tenant.id) / "degraded.json"
+    path.parent.mkdir(parents=True)
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    (said,) = load_degraded(home, tenant).values()
+    assert "what was wrong with them is not known" in said
+
+
 def test_a_column_of_the_covariates_file_stands(station: Station, home: Home) -> None:
     """A signal never takes the place of what the tenant's own file says; products' own rows have no signals."""
     path = home.root / "own.csv"

@@ -17,6 +17,8 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from contracts import Tenant
 from pipeline.errors import ConfigurationError, DataError, MissingColumnsError, PipelineError, SourceError
 from pipeline.home import Home
+from pipeline.resilience import Kind, Patience, Service, Services
+from pipeline.sources.database import Database
 from pipeline.sources.extract import source_fingerprint
 from pipeline.sources.rows import gathered
 from pipeline.sources.statement import statement
@@ -130,6 +132,20 @@ def test_values_of_several_kinds_in_one_column() -> None:
     assert list(frame.index) == [1, 2, 3, 4]
 
 
+def test_an_endless_number_is_one_rejected_row(fill: Fill, home: Home) -> None:
+    """PostgreSQL's `Infinity` of a numeric column is no quantity, as that of a float; the rows beside it come."""
+    odd = "SELECT '2024-06-01' AS date, 'a' AS product_id, 'Infinity'::numeric AS quantity"
+    found = extract(tenant(fill("SELECT 1"), f"{odd} UNION ALL SELECT '2024-06-02', 'a', 2.5"), home)
+    assert quantities(found) == {("a", "2024-06-02"): 2.5}
+    assert found.report.rejected_by_reason == {"bad_quantity": 1}
+
+
+def test_two_columns_of_a_name_that_nobody_asks_for_do_no_harm(fill: Fill, home: Home) -> None:
+    """A join gives its key twice; where no field is read from it, the rows come."""
+    query = "SELECT '2024-06-01' AS date, 'a' AS product_id, 1 AS quantity, 7 AS id, 7 AS id"
+    assert quantities(extract(tenant(fill("SELECT 1"), query), home)) == {("a", "2024-06-01"): 1}
+
+
 def test_a_database_is_only_read(fill: Fill, folder: Path, home: Home) -> None:
     """A query that would write is refused by the database, in both kinds."""
     fill("DROP SEQUENCE IF EXISTS bump; CREATE SEQUENCE bump")
@@ -168,11 +184,34 @@ def test_a_slow_question_is_given_up(fill: Fill, folder: Path, home: Home) -> No
         ("{server}", "SELECT 1 AS quantity", MissingColumnsError, "has no column 'date', 'product_id'"),
         ("{server}", "SELECT nothing FROM one", SourceError, "does not exist"),
         ("{server}", "SELECT 'soon' AS date, 'a' AS product_id, 1 AS quantity", DataError, "holds no date"),
+        (
+            "{server}",
+            "SELECT '2024-06-01' AS date, 'a' AS product_id, 1 AS quantity, 2 AS quantity",
+            SourceError,
+            "of .*127.0.0.1.* gives two columns of one name: 'quantity'; give each a name of its own with AS",
+        ),
         ("{server}", "DELETE FROM till", ConfigurationError, "is no SELECT"),
         ("{server}", "SELECT 1; DROP TABLE till", ConfigurationError, "several statements"),
         ("{server}", "SELECT :since, :until", ConfigurationError, "asks for :until"),
         ("sqlite:////nowhere/till.db", "till", SourceError, "there is no database '/nowhere/till.db'"),
         ("no url", "till", ConfigurationError, "is no database URL"),
+        (
+            "host=h user=bob password=s3cret",
+            "till",
+            ConfigurationError,
+            "the source's url, which is not shown, .* is no database URL",
+        ),
+        (
+            "odbc:Driver=x;UID=bob;PWD=s3cret",
+            "till",
+            ConfigurationError,
+            "the source's url, which is not shown, .* is no database URL",
+        ),
+        ("postgresql://bob:p@s3cret@127.0.0.1:1/x", "till", ConfigurationError, "holds an '@' of its own: .* %40"),
+        ("postgresql://bob:p@s3cret/y@127.0.0.1:1/x", "till", ConfigurationError, "holds an '@' of its own"),
+        ("postgresql://bob:p@s3cret?y@127.0.0.1:1/x", "till", ConfigurationError, "holds an '@' of its own"),
+        ("postgresql://bob:s3cret@[::1]:1/x?application_name=a@b", "till", SourceError, "could not be read"),
+        ("postgresql://bob:p%40s3cret@127.0.0.1:1/x", "till", SourceError, "could not be read: .*refused"),
         ("nosuchdb://bob:s3cret@host/x", "till", ConfigurationError, "cannot be used here"),
         (
             "postgresql://bob:${HOME}@host/x",
@@ -200,6 +239,14 @@ def test_faults_are_told_with_their_place_and_no_secret(
         assert "s3cret" not in str(chain)
         assert "bob" not in str(chain)
         chain = chain.__cause__
+
+
+def test_a_password_that_a_driver_names_is_hidden() -> None:
+    """What a driver repeats of its own form of a login is told without the password."""
+    guard = Services(SETTINGS).guard(Kind.DATABASE, Service.SALES, "sqlite://", "shop")
+    place = Database("sqlite:////x.db", "UTC", 10, guard, Patience())
+    said = place._said(ValueError("cannot use Driver=x;UID=sa;PWD=s3cret;Port=1 nor password = s3cret"))
+    assert said == "cannot use Driver=x;UID=sa;PWD=***;Port=1 nor password = ***"
 
 
 def test_a_wrong_password_is_told_without_it(fill: Fill, server: str, home: Home) -> None:

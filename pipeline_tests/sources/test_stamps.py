@@ -13,7 +13,10 @@ import pytest
 
 from contracts import Tenant
 from pipeline.home import Home
+from pipeline.resilience import Guard, Kind, Patience, Services
+from pipeline.resilience import Service as Sells
 from pipeline.sources.extract import source_fingerprint
+from pipeline.sources.pages import Service
 from pipeline.sources.stamps import is_settled, stamp_in
 from pipeline_tests.services.server import Answer, Request, Server, server
 from pipeline_tests.sources.builders import SETTINGS, extract, make_tenant, quantities
@@ -126,6 +129,9 @@ def test_a_service_whose_stamp_was_young_rests_in_the_end(shop: Shop, home: Home
         ("Sun, 30 Jun 2024 09:00:00 -0000", "Sun, 30 Jun 2024 11:00:02 +0200", True),
         ("yesterday", "Sun, 30 Jun 2024 09:00:01 GMT", False),
         ("Sun, 30 Jun 2024 09:00:00 GMT", "soon", False),
+        ("Sun, 30 Jun 99999999999999999999 09:00:00 GMT", None, False),
+        ("Sun, 30 Jun 2024 09:00:00 GMT", "Sun, 30 Jun 2024 09:00:00 +99999999999999", False),
+        ("  , ", None, False),
     ],
 )
 def test_when_a_time_of_change_is_proof(modified: str, now: str | None, settled: bool) -> None:
@@ -134,3 +140,29 @@ def test_when_a_time_of_change_is_proof(modified: str, now: str | None, settled:
     headers = {"Last-Modified": modified, **({"Date": now} if now else {})}
     assert stamp_in(headers) == (f"modified {modified}" if settled else None)
     assert stamp_in({**headers, "ETag": '"x"'}) == 'etag "x"'
+
+
+@pytest.mark.parametrize("tag", ['"caf\xe9"', '"\x01"', '"a\tb"'])
+def test_a_stamp_that_cannot_be_sent_back_is_none(tag: str) -> None:
+    """A header of ours holds printable ASCII alone: another tag is left for the time of change, where that may."""
+    modified = "Sun, 30 Jun 2024 09:00:00 GMT"
+    assert stamp_in({"ETag": tag, "Last-Modified": modified}) == f"modified {modified}"
+    assert stamp_in({"ETag": tag, "Last-Modified": f"{modified} {tag}"}) is None
+
+
+def test_a_service_with_an_odd_tag_is_looked_at_again(home: Home) -> None:
+    """A service whose tag is no ASCII is told by its rows, and a tag of old that was kept is not sent."""
+    rows = [{"date": "2024-06-01", "product_id": "bread", "quantity": 1}]
+    made = Answer(content=json.dumps({"rows": rows, "next_page": None}).encode(), headers={"ETag": '"caf\xe9"'})
+    with server({"/sales": lambda _: made}) as served:
+        tenant = Shop(served).source("service")
+        served.routes["/sales"] = lambda _: made
+        first = extract(tenant, home)
+        assert source_fingerprint(tenant, home, SETTINGS) == first.fingerprint
+        service = Service(f"{served.url}/sales", None, 60, guard(), SETTINGS, Patience())
+        assert not service.ask({}, 'etag "caf\xe9"').unchanged
+
+
+def guard() -> Guard:
+    """What stands before a service that answers."""
+    return Services(SETTINGS).guard(Kind.HTTP, Sells.SALES, "http://till.example", "shop")

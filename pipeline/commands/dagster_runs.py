@@ -63,8 +63,8 @@ def opened_instance() -> Iterator[dg.DagsterInstance]:
     except _gives_up() as error:
         said = " ".join(str(getattr(error.__cause__, "orig", None) or error).split())
         raise StorageError(
-            f"Dagster's history cannot be reached where DAGSTER_DATABASE_URL says: {said} (start the server, or "
-            f"correct the address)"
+            f"Dagster's history cannot be reached where DAGSTER_DATABASE_URL says: {said} (start the server, "
+            f"correct the address, or create the database with createdb)"
         ) from error
     except (DBAPIError, sqlite3.Error, OSError) as error:
         cause = getattr(error, "orig", None) or error

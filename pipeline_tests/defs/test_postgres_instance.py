@@ -54,6 +54,15 @@ def test_what_is_no_postgresql_is_refused(tmp_path: Path, url: str) -> None:
     assert "s3cret" not in found.err
 
 
+def test_a_server_without_the_database_says_how_to_make_it(tmp_path: Path, empty_postgres: str) -> None:
+    """Where the server answers and has no such database, the message says the command that creates one."""
+    url = empty_postgres.rpartition("/")[0] + "/no_such_database"
+    found = apart(World(tmp_path / "world"), "jobs", "list", DAGSTER_DATABASE_URL=url, cwd=tmp_path)
+    assert found.status == 1
+    assert 'database "no_such_database" does not exist' in found.err
+    assert "or create the database with createdb" in found.err
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """A tenant with two products."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from socket import gethostname
 
 import dagster as dg
 import pytest
 
 from contracts import Cause, JobProgress, Outcome, Priority
+from pipeline.commands.dagster_runs import cancel_run
+from pipeline.commands.processes import HOST_TAG, PROCESS_TAG, STARTED_TAG
 from pipeline.queue import priority_tags
 from pipeline_tests.commands.conftest import Terminal
-from pipeline_tests.defs.world import TWIN, World
+from pipeline_tests.defs.world import TWIN, World, definitions
 
 
 def queued(world: World, tenant_id: str, priority: Priority) -> str:
@@ -94,3 +98,18 @@ def test_what_has_ended_cannot_be_cancelled(terminal: Terminal) -> None:
     (one,) = json.loads(terminal("jobs", "list", "--tenant", TWIN, "--json").out)
     answer = terminal("jobs", "cancel", one["job"])
     assert (answer.status, "it is completed" in answer.err) == (1, True)
+
+
+def test_a_run_of_another_terminal_is_being_cancelled(copied: Terminal) -> None:
+    """Its process is asked to stop, and Dagster knows that it was asked, so that its end is no failure."""
+    with subprocess.Popen(["sleep", "60"]) as process, copied.world.instance() as instance:
+        fields = (Path("/proc") / str(process.pid) / "stat").read_text().rpartition(")")[2].split()
+        tags = {HOST_TAG: gethostname(), PROCESS_TAG: str(process.pid), STARTED_TAG: fields[19]}
+        run = instance.create_run_for_job(
+            definitions().resolve_job_def("train_and_forecast"), tags=tags, status=dg.DagsterRunStatus.STARTED
+        )
+        assert "was asked to stop" in cancel_run(instance, run.run_id)
+        assert process.wait(20) == -signal.SIGINT
+        known = instance.get_run_by_id(run.run_id)
+    assert known is not None
+    assert known.status is dg.DagsterRunStatus.CANCELING

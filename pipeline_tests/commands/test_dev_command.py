@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -34,9 +35,9 @@ def here(fresh: Terminal, monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 def begin(terminal: Terminal, *options: str) -> None:
-    """Start `pipeline dev`."""
+    """Start `pipeline dev`, at any port that is free."""
     with pytest.raises(_BecameAnotherError, match=r"dagster.*dev"):
-        terminal("dev", *options)
+        terminal("dev", "--port", "0", *options)
 
 
 def test_the_sample_is_added_where_there_is_no_tenant(here: Terminal) -> None:
@@ -52,6 +53,17 @@ def test_the_sample_never_joins_tenants_of_ones_own(here: Terminal) -> None:
     here.world.add("own", tills.write(tills.steady("Bun", days=40), here.world.root / "exports" / "own.csv"))
     begin(here, "--sample")
     assert tenant_ids(here.world.home) == ["own"]
+
+
+def test_a_port_that_is_taken_is_refused_before_anything_starts(here: Terminal) -> None:
+    """Where the UI could not listen no daemon starts and no tenant is added; one line says so."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        where = other.getsockname()[1]
+        answer = here("dev", "--sample", "--port", str(where))
+    assert (answer.status, answer.out) == (1, "")
+    assert answer.err.startswith(f"ConfigurationError: nothing can listen at 127.0.0.1:{where}: ")
+    assert answer.err.count("\n") == 1
+    assert tenant_ids(here.world.home) == []
 
 
 def test_make_dev_postgres_ends_with_what_it_started(tmp_path: Path) -> None:

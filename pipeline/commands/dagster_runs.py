@@ -25,7 +25,7 @@ from pipeline.installation import Installation, open_installation
 from pipeline.logs import bound
 from pipeline.monitoring.metrics.read import Waiting
 from pipeline.monitoring.metrics.textfile import write_metrics
-from pipeline.queue import number_of
+from pipeline.queue import TRAINING, WORK_TAG, number_of
 from pipeline.tenants import tenant_ids
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -159,6 +159,12 @@ def queued_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Return the runs that wait, in the order in which the queue takes them."""
     waiting = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), ascending=True)
     return sorted(waiting, key=lambda run: -number_of(run.tags))
+
+
+def started_trainings(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Return the runs of trainings that have begun, the newest first."""
+    begun = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    return list(instance.get_runs(dg.RunsFilter(statuses=begun, tags={WORK_TAG: TRAINING})))
 
 
 def waiting_runs() -> list[Waiting]:

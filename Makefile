@@ -19,7 +19,7 @@ dev: $(VENV)/.runtime ## Open the Dagster UI at http://127.0.0.1:3000; it trains
 
 dev-postgres: $(VENV)/.runtime ## The same with Dagster on PostgreSQL: make dev-postgres DAGSTER_DATABASE_URL=postgresql://...
 	@test -n "$(DAGSTER_DATABASE_URL)" || { echo "say where: make dev-postgres DAGSTER_DATABASE_URL=postgresql://user@host:5432/dagster"; exit 1; }
-	@DAGSTER_DATABASE_URL="$(DAGSTER_DATABASE_URL)" $(BIN)/pipeline dev --sample
+	@DAGSTER_DATABASE_URL="$(DAGSTER_DATABASE_URL)" exec $(BIN)/pipeline dev --sample
 
 test: $(VENV)/.dev ## The tests but for the long ones, a few minutes
 	$(BIN)/python -m pytest $(PARALLEL) -m "not long"

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +18,20 @@ from filelock import FileLock
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.commands.processes import HOST_TAG, PROCESS_TAG, is_alive, tags_of_this_process
-from pipeline.defs.ends import failed_checks, faults
+from pipeline.defs.ends import failed_checks, faults, interrupted
 from pipeline.defs.waiting import waiting
 from pipeline.errors import ConfigurationError, PipelineError, StorageError
 from pipeline.installation import Installation, open_installation
 from pipeline.logs import bound
 from pipeline.monitoring.metrics.read import Waiting
 from pipeline.monitoring.metrics.textfile import write_metrics
-from pipeline.queue import number_of
+from pipeline.queue import TRAINING, WORK_TAG, number_of
 from pipeline.tenants import tenant_ids
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 PARTITIONS = "tenants"
 KILLED = "its process was killed; what it had finished is kept"
+STOPPED = "it was asked to stop; what it had finished is kept"
 logger = logging.getLogger(__name__)
 
 
@@ -39,13 +40,14 @@ class RunResult:
     """How a run ended.
 
     `errors` holds the cause of each failed step: our own error, else the root of it. `failed_checks` holds what
-    the asset checks of severity error found.
+    the asset checks of severity error found. One that was asked to stop is `cancelled`: it has neither.
     """
 
     run_id: str
     success: bool
     errors: tuple[str, ...]
     failed_checks: tuple[str, ...] = ()
+    cancelled: bool = False
 
 
 @contextmanager
@@ -63,8 +65,8 @@ def opened_instance() -> Iterator[dg.DagsterInstance]:
     except _gives_up() as error:
         said = " ".join(str(getattr(error.__cause__, "orig", None) or error).split())
         raise StorageError(
-            f"Dagster's history cannot be reached where DAGSTER_DATABASE_URL says: {said} (start the server, or "
-            f"correct the address)"
+            f"Dagster's history cannot be reached where DAGSTER_DATABASE_URL says: {said} (start the server, "
+            f"correct the address, or create the database with createdb)"
         ) from error
     except (DBAPIError, sqlite3.Error, OSError) as error:
         cause = getattr(error, "orig", None) or error
@@ -128,9 +130,19 @@ def run_job(
                 },
             )
         )
+        events = result.all_events
+        cancelled = _cancelled(instance, result.run_id, events)
         _leave_metrics(instance)
-    events = result.all_events
-    return RunResult(result.run_id, result.success, tuple(map(str, faults(events))), tuple(failed_checks(events)))
+    told = tuple(map(str, faults(events))), tuple(failed_checks(events))
+    return RunResult(result.run_id, result.success, *told, cancelled)
+
+
+def _cancelled(instance: dg.DagsterInstance, run_id: str, events: Sequence[dg.DagsterEvent]) -> bool:
+    """Say whether a run was asked to stop; after Ctrl-C, which Dagster takes for a failure, mark it as cancelled."""
+    if interrupted(events) and (run := instance.get_run_by_id(run_id)) is not None:
+        instance.report_run_canceled(run, STOPPED)
+        return True
+    return any(event.event_type is dg.DagsterEventType.RUN_CANCELED for event in events)
 
 
 def _leave_metrics(instance: dg.DagsterInstance) -> None:
@@ -147,6 +159,12 @@ def queued_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Return the runs that wait, in the order in which the queue takes them."""
     waiting = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), ascending=True)
     return sorted(waiting, key=lambda run: -number_of(run.tags))
+
+
+def started_trainings(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Return the runs of trainings that have begun, the newest first."""
+    begun = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+    return list(instance.get_runs(dg.RunsFilter(statuses=begun, tags={WORK_TAG: TRAINING})))
 
 
 def waiting_runs() -> list[Waiting]:
@@ -177,6 +195,7 @@ def cancel_run(instance: dg.DagsterInstance, run_id: str) -> str:
     elif run.tags.get(HOST_TAG) != gethostname():
         raise ConfigurationError(f"run {run_id!r} was started on {run.tags.get(HOST_TAG)}: press Ctrl-C there")
     elif is_alive(run.tags):
+        instance.report_run_canceling(run)  # Otherwise Dagster takes its end for a failure.
         os.kill(int(process), signal.SIGINT)
     else:
         instance.report_run_failed(run, KILLED)
@@ -187,7 +206,7 @@ def cancel_run(instance: dg.DagsterInstance, run_id: str) -> str:
 def close_dead_runs(instance: dg.DagsterInstance, tenant_id: str) -> None:
     """Mark the tenant's runs as failed whose process on this machine was killed: they hold its place in the queue."""
     started = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING],
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING],
         tags={"tenant": tenant_id, HOST_TAG: gethostname()},
     )
     for run in instance.get_runs(started):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -26,15 +27,17 @@ app.command("evaluate")(evaluate)
 def show_(
     tenant: WhichTenant = None,
     product: Annotated[str | None, typer.Option("--product", help="One product, all its days.")] = None,
-    date: Annotated[str | None, typer.Option("--date", help="One day, YYYY-MM-DD; the first when unset.")] = None,
+    date: Annotated[str | None, typer.Option("--date", help="One day, YYYY-MM-DD; the next when unset.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the forecast: all products for the next day, or one product for every day.
 
-    `expected` is the mean; nine days of ten fall between `low` and `high`.
+    The next day is the first from today on, in the tenant's time zone; where all are over it is the first, and the
+    title says so. `expected` is the mean; nine days of ten fall between `low` and `high`.
 
     Example: pipeline forecast show --tenant my-bakery --date 2024-07-19
     """
+    from pipeline.forecasting.coming import today_in
     from pipeline.forecasting.stale import last_forecasts
     from pipeline.tables import records
 
@@ -56,9 +59,10 @@ def show_(
         chosen = chosen if date is None else chosen[chosen["date"] == _day(date)]
         title = f"{product}, from sales up to {frame['origin'].iloc[0]}"
     else:
-        day = _day(date) if date else frame["date"].min()
+        today = today_in(installation.tenant(tenant_id).timezone)
+        day = _day(date) if date else _next(frame["date"], today)
         chosen = frame[frame["date"] == day].sort_values("y_hat", ascending=False)
-        title = f"{tenant_id} on {dt.date.fromisoformat(day):%A %d %B %Y}, from sales up to {frame['origin'].iloc[0]}"
+        title = _title(tenant_id, dt.date.fromisoformat(day), today, frame["origin"].iloc[0])
     if chosen.empty:
         days = frame["date"]
         raise ConfigurationError(f"nothing is forecast for {date}; the days are {days.min()} to {days.max()}")
@@ -84,13 +88,14 @@ def show_(
 def explain(
     tenant: Annotated[str, typer.Argument(help="Tenant id.")],
     product: Annotated[str, typer.Argument(help="Product id.")],
-    date: Annotated[str | None, typer.Option("--date", help="One day, YYYY-MM-DD; the first when unset.")] = None,
+    date: Annotated[str | None, typer.Option("--date", help="One day, YYYY-MM-DD; the next when unset.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why a product's forecast is what it is: parts in units that add up to it, from the newest stored sales.
 
     Example: pipeline forecast explain my-bakery "Croissant, butter" --date 2024-07-20
     """
+    from pipeline.forecasting.coming import today_in
     from pipeline.forecasting.ladder import Ladder
     from pipeline.forecasting.why import explain_product
     from pipeline.forecasting.words import sentences
@@ -98,7 +103,7 @@ def explain(
     opened = prepared()
     data = opened.data(tenant)
     days = explain_product(Ladder(data, opened.registry, opened.store, opened.settings, workers=0), product)
-    wanted = str(days[0].date) if date is None else _day(date)
+    wanted = _next([str(day.date) for day in days], today_in(data.tenant.timezone)) if date is None else _day(date)
     chosen = {str(day.date): day for day in days}.get(wanted)
     if chosen is None:
         raise ConfigurationError(f"nothing is forecast for {date}; the days are {days[0].date} to {days[-1].date}")
@@ -111,6 +116,18 @@ def explain(
     if not one.closed:
         _show_parts(one)
         _show_members(one)
+
+
+def _next(days: Iterable[str], today: dt.date) -> str:
+    """The day to bake for, out of those that are forecast."""
+    from pipeline.forecasting.coming import first_to_come
+
+    return str(first_to_come(map(dt.date.fromisoformat, days), today))
+
+
+def _title(tenant_id: str, day: dt.date, today: dt.date, origin: object) -> str:
+    over = "; that day is over" if day < today else ""
+    return f"{tenant_id} on {day:%A %d %B %Y}, from sales up to {origin}{over}"
 
 
 def _stored(path: Path, product: str, day: str) -> float | None:

@@ -21,7 +21,8 @@ _LOG = logging.getLogger(__name__)
 def set_up_instance(installation: Installation) -> None:
     """Set DAGSTER_HOME to an absolute folder under PIPELINE_HOME, with its file; one that is set is respected.
 
-    SQLite and PostgreSQL have a folder each: what Dagster keeps in files belongs to one database.
+    SQLite and PostgreSQL have a folder each: what Dagster keeps in files belongs to one database. Where the folder that
+    is set is this very one its file is written all the same: without a file Dagster would silently take SQLite.
 
     Raises:
         ConfigurationError: DAGSTER_DATABASE_URL is no address of a PostgreSQL database.
@@ -30,13 +31,22 @@ def set_up_instance(installation: Installation) -> None:
     url = installation.settings.dagster_database_url
     if url is not None:
         os.environ[DATABASE_URL] = _with_driver(url.get_secret_value())
-    if os.environ.get("DAGSTER_HOME"):
-        return
     folder = installation.home.dagster_on(postgres=url is not None)
+    chosen = os.environ.get("DAGSTER_HOME")
+    if chosen and not _is_ours(Path(chosen), folder):
+        return
     make_folder(folder)
     template = _template(TEMPLATES[url is not None])
     _write(folder / FILE, instance_file(template.read_text(encoding="utf-8"), installation.settings))
-    os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ["DAGSTER_HOME"] = chosen or str(folder)
+
+
+def _is_ours(chosen: Path, folder: Path) -> bool:
+    """Say whether a folder that was chosen is the installation's own, without a file that a person wrote."""
+    if chosen.resolve() != folder.resolve():
+        return False
+    place = folder / FILE
+    return not place.exists() or place.read_text(encoding="utf-8").startswith(HEADER)
 
 
 def _with_driver(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts import Outcome
+from contracts import JobProgress, Outcome
 from pipeline.commands.shared import AsJson, prepared, show, tell
 from pipeline.commands.submitting import submit
 from pipeline.errors import ConfigurationError
@@ -19,6 +19,9 @@ app = typer.Typer(help="Ask for, follow, cancel and repeat trainings.", no_args_
 app.command("submit")(submit)
 JobId = Annotated[str, typer.Argument(help="Id of the job, or its first letters, as `pipeline jobs list` shows it.")]
 SHOWN_LETTERS = 8
+TENANT_TAG = "dagster/partition"
+STARTING = "starting"
+"""What a run is called that works and has no training job yet: it reads its sales, or waits for them."""
 BLANK = dict.fromkeys(("job", "tenant", "status", "priority", "%", "products", "left", "began", "cause"))
 
 
@@ -28,15 +31,16 @@ def list_(
     limit: Annotated[int, typer.Option(help="Ended and running jobs at the most.", min=1)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List what waits in the queue, in its order, then the trainings that run or have ended, the newest first.
+    """List what waits in the queue, in its order, what starts, then the trainings that run or have ended, newest first.
 
     Example: pipeline jobs list --tenant my-bakery
     """
     installation = prepared()
     now = dt.datetime.now(dt.UTC)
-    waiting = [_queued_row(run, place) for place, run in enumerate(_queue(tenant), start=1)]
+    waiting = [_run_row(run, f"queued, {place}.") for place, run in enumerate(_queue(tenant), start=1)]
     jobs = sorted(_jobs(installation, tenant, limit), key=lambda job: job.started_at, reverse=True)[:limit]
-    rows = [*waiting, *(_job_row(job, now) for job in jobs)]
+    starting = [_run_row(run, STARTING) for run in _starting(installation, tenant)]
+    rows = [*waiting, *starting, *(_job_row(job, now) for job in jobs)]
     show(
         rows if as_json else [{**row, "job": row["job"][:SHOWN_LETTERS]} for row in rows],
         as_json,
@@ -54,6 +58,9 @@ def show_(job: JobId, as_json: AsJson = False) -> None:
     Example: pipeline jobs show 3f2a81c0
     """
     installation = prepared()
+    if (run := _run_without_job(installation, job)) is not None:
+        _show_run(run, as_json)
+        return
     found = _found(installation, job)
     progress = found.progress(dt.datetime.now(dt.UTC))
     if as_json:
@@ -80,15 +87,15 @@ def show_(job: JobId, as_json: AsJson = False) -> None:
 
 @app.command("cancel")
 def cancel(job: Annotated[str, typer.Argument(help="Id of a job or a run, or its first letters.")]) -> None:
-    """Take a run out of the queue, or stop a training; the products that are done keep their models.
+    """Take a run out of the queue, or stop one that starts or trains; the products that are done keep their models.
 
     Example: pipeline jobs cancel 3f2a81c0
     """
     installation = prepared()
     from pipeline.commands.dagster_runs import cancel_run, opened_instance
 
-    queued = [run.run_id for run in _queue(None) if run.run_id.startswith(job)]
-    run_id = queued[0] if len(queued) == 1 else _running(_found(installation, job))
+    run = _run_without_job(installation, job)
+    run_id = run.run_id if run else _running(_found(installation, job))
     with opened_instance() as instance:
         tell(cancel_run(instance, run_id))
 
@@ -155,15 +162,50 @@ def _queue(tenant_id: str | None) -> list[Any]:
     from pipeline.commands.dagster_runs import opened_instance, queued_runs
 
     with opened_instance() as instance:
-        return [run for run in queued_runs(instance) if tenant_id in (None, run.tags.get("dagster/partition"))]
+        return [run for run in queued_runs(instance) if tenant_id in (None, run.tags.get(TENANT_TAG))]
 
 
-def _queued_row(run: Any, place: int) -> dict[str, Any]:
+def _starting(installation: Installation, tenant_id: str | None) -> list[Any]:
+    """The runs that have begun and have no training job yet: they read their sales, or wait for them."""
+    from pipeline.commands.dagster_runs import opened_instance, started_trainings
+
+    with opened_instance() as instance:
+        runs = [run for run in started_trainings(instance) if tenant_id in (None, run.tags.get(TENANT_TAG))]
+    return [run for run in runs if not installation.registry.jobs(run.tags.get(TENANT_TAG, ""), 1, run_id=run.run_id)]
+
+
+def _run_without_job(installation: Installation, start: str) -> Any:
+    """The one run that waits or starts whose id begins so; None where there is none, or more."""
+    runs = [*_queue(None), *_starting(installation, None)]
+    found = [run for run in runs if start and run.run_id.startswith(start)]
+    return found[0] if len(found) == 1 else None
+
+
+def _run_row(run: Any, status: str) -> dict[str, Any]:
     from pipeline.queue import priority_of
 
-    tenant_id, cause = run.tags.get("dagster/partition"), run.tags.get("cause")
-    told = {"status": f"queued, {place}.", "priority": priority_of(run.tags), "cause": cause}
+    tenant_id, cause = run.tags.get(TENANT_TAG), run.tags.get("cause")
+    told = {"status": status, "priority": priority_of(run.tags), "cause": cause}
     return BLANK | {"job": run.run_id, "tenant": tenant_id} | told
+
+
+def _show_run(run: Any, as_json: bool) -> None:
+    """Show what is known of a run before its training job: nothing of it is done yet."""
+    from pipeline.commands.dagster_runs import opened_instance
+
+    if as_json:
+        with opened_instance() as instance:
+            record = instance.get_run_record_by_id(run.run_id)
+        began = record.create_timestamp.replace(tzinfo=dt.UTC) if record else dt.datetime.now(dt.UTC)
+        progress = JobProgress(
+            job_id=run.run_id, percentage=0, products_completed=0, products_total=0, started_at=began
+        )
+        typer.echo(progress.model_dump_json(indent=2))
+        return
+    status = "queued" if run.status.value == "QUEUED" else STARTING
+    facts = {name: value for name, value in _run_row(run, status).items() if value is not None and name != "job"}
+    rows = [{"": name, "value": value} for name, value in (facts | {"run": run.run_id}).items()]
+    show(rows, False, "No training job yet")
 
 
 def _job_row(job: JobRecord, now: dt.datetime) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from pipeline.commands.dagster_runs import RunResult
+from pipeline.commands.dagster_runs import STOPPED, RunResult
 from pipeline.commands.shared import aside, show
 from pipeline.errors import DataError
 from pipeline.installation import Installation
@@ -28,6 +28,8 @@ def show_results(installation: Installation, results: Mapping[str, RunResult], a
         rows, as_json, "Results (WAPE: units forecast wrong for each unit sold, out of sample)", right=list(rows[0])[1:]
     )
     for tenant_id, result in results.items():
+        if result.cancelled:
+            aside(f"{tenant_id}: cancelled: {STOPPED}", typer.colors.YELLOW)
         for error in result.errors:
             aside(f"{tenant_id}: {error}", typer.colors.RED, logging.ERROR)
         for check in result.failed_checks:

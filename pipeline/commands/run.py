@@ -124,9 +124,14 @@ def run_tenants(
 
             with listening(moved):
                 results[tenant_id] = run_job(tenant_id, config=config, tags=tags)
-            ending = "done" if results[tenant_id].success else "failed"
-            progress.update(bar, description=ending, completed=1, total=1)
+            progress.update(bar, description=_ending(results[tenant_id]), completed=1, total=1)
     return results
+
+
+def _ending(result: outcome.RunResult) -> str:
+    if result.cancelled:
+        return "cancelled"
+    return "done" if result.success else "failed"
 
 
 def _known_tenants(installation: Installation, tenant_id: str | None) -> tuple[list[str], dict[str, outcome.RunResult]]:

@@ -12,6 +12,9 @@ from pipeline.errors import PipelineError
 
 OURS = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, PipelineError)}
 """Names of the errors whose text says what was wrong; what they were raised from says less."""
+INTERRUPTIONS = {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}
+"""Names of what a run ends of that was asked to stop."""
+NO_FAULTS = {"DagsterAssetCheckFailedError", *INTERRUPTIONS}
 BY_HAND = "__ASSET_JOB"
 """How Dagster calls the job of whatever is materialized by hand."""
 LONGEST = 200
@@ -46,16 +49,25 @@ def subject_of(run: dg.DagsterRun) -> str:
 
 
 def faults(events: Sequence[dg.DagsterEvent]) -> list[Fault]:
-    """Return what failed, step by step; a check that blocked the run tells its findings itself."""
+    """Return what failed, step by step; a check that blocked the run tells its findings itself.
+
+    A step that was asked to stop has not failed.
+    """
     found = []
     for event in events:
         if event.is_step_failure:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None and error.cls_name not in OURS:
                 error = error.cause
-            if error is not None and error.cls_name != "DagsterAssetCheckFailedError":
+            if error is not None and error.cls_name not in NO_FAULTS:
                 found.append(Fault(event.step_key or "", error.cls_name or "Exception", _said(error.message)))
     return found
+
+
+def interrupted(events: Sequence[dg.DagsterEvent]) -> bool:
+    """Say whether a run ended because its process was asked to stop, by Ctrl-C or SIGTERM; Dagster calls it failed."""
+    ends = [event.job_failure_data.error for event in events if event.event_type is dg.DagsterEventType.RUN_FAILURE]
+    return any(error is not None and error.cls_name in INTERRUPTIONS for error in ends)
 
 
 def failed_checks(events: Sequence[dg.DagsterEvent]) -> list[str]:

@@ -64,7 +64,7 @@ def _one(installation: Installation, broker: Broker, queue: str, event_type: str
     try:
         message = read_message(body, event_type, properties.message_id)
     except MessageError as error:
-        _put_aside(broker, queue, properties, body, str(error))
+        _put_aside(broker, broker.prefix + queue, properties, body, str(error))
         done.unreadable.append(str(error))
     else:
         if installation.registry.take_in(message):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ def build_report(installation: Installation, tenant_id: str) -> TenantReport:
     return TenantReport(
         tenant_id=tenant_id,
         tenant_name=data.tenant.name,
-        generated_at=dt.datetime.now(dt.UTC),
+        generated_at=dt.datetime.now(ZoneInfo(data.tenant.timezone)),
         origin=data.origin.date(),
         horizon=installation.settings.horizon_days,
         totals=_totals(data, ledger, evaluation),

@@ -104,6 +104,8 @@ class Totals:
 class TenantReport:
     """Everything in a tenant's report; `origin` is the last day that the forecasts have seen.
 
+    `generated_at` is the moment in the tenant's time zone: its day is the one that the tenant calls today.
+
     `methods` are the ways of forecasting, the largest part first, out of `modelled` products that have a model.
     `unusual` are the days to look at among the last `unusual_of`, the most surprising first; `unusual_more` says how
     many more there are.

@@ -14,6 +14,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from pipeline.forecasting.coming import first_to_come
 from pipeline.monitoring.findings import Finding, Severity
 from pipeline.plots import bar_plot, sparkline
 from pipeline.report import words
@@ -66,14 +67,16 @@ def render_report(data: TenantReport) -> str:
     """
     products = worst_first(data.products)
     sparks = {p.product_id: Markup(_spark(p)) for p in products}  # noqa: S704 -- made by pipeline.plots, escaped there
-    date = next_date(products)
+    today = data.generated_at.date()
+    date = next_date(products, today)
     script = (FOLDER / "report.js").read_text(encoding="utf-8")
     page = _template().render(
         data=data,
         totals=data.totals,
         verdict=words.verdict(data.totals),
         next_date=date,
-        next_word=words.day_from(data.generated_at.date(), date),
+        next_word=words.day_from(today, date),
+        next_is_over=date is not None and date < today,
         next_rows=_next_rows(products, date, sparks),
         top=TOP,
         rows=[_row(place, line, date, sparks[line.product_id]) for place, line in enumerate(products)],
@@ -97,10 +100,10 @@ def worst_first(products: Sequence[ProductLine]) -> list[ProductLine]:
     return sorted(products, key=badness)
 
 
-def next_date(products: Sequence[ProductLine]) -> dt.date | None:
-    """Return the first day for which anything is expected to be sold; None without forecasts."""
-    days = sorted(d.date for line in products for d in line.forecast if (known(d.y_hat) or 0.0) >= SOME_SALES)
-    return days[0] if days else None
+def next_date(products: Sequence[ProductLine], today: dt.date) -> dt.date | None:
+    """Return the first day from today on for which anything is expected to be sold, else the first; None without."""
+    days = (d.date for line in products for d in line.forecast if (known(d.y_hat) or 0.0) >= SOME_SALES)
+    return first_to_come(days, today)
 
 
 @cache

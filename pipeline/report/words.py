@@ -119,5 +119,7 @@ def _within(coverage: float | None) -> str:
 
 def day_from(today: dt.date, day: dt.date | None) -> str:
     """Return what a day is called on the day that the report is made: old sales have no tomorrow."""
-    ahead = None if day is None else (day - today).days
-    return {0: "Today", 1: "Tomorrow"}.get(ahead if ahead is not None else -1, "Next day with sales")
+    ahead = 2 if day is None else (day - today).days
+    if ahead < 0:
+        return "Already over"
+    return {0: "Today", 1: "Tomorrow"}.get(ahead, "Next day with sales")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from socket import gethostname
 
 import dagster as dg
 import pytest
 
 from contracts import Cause, JobProgress, Outcome, Priority
+from pipeline.commands.dagster_runs import cancel_run
+from pipeline.commands.processes import HOST_TAG, PROCESS_TAG, STARTED_TAG
 from pipeline.queue import priority_tags
 from pipeline_tests.commands.conftest import Terminal
-from pipeline_tests.defs.world import TWIN, World
+from pipeline_tests.defs.world import TWIN, World, definitions
 
 
 def queued(world: World, tenant_id: str, priority: Priority) -> str:
@@ -94,3 +98,45 @@ def test_what_has_ended_cannot_be_cancelled(terminal: Terminal) -> None:
     (one,) = json.loads(terminal("jobs", "list", "--tenant", TWIN, "--json").out)
     answer = terminal("jobs", "cancel", one["job"])
     assert (answer.status, "it is completed" in answer.err) == (1, True)
+
+
+def begin(instance: dg.DagsterInstance, process: subprocess.Popen[bytes], job: str = "train_and_forecast") -> str:
+    """Note a run of the twin that works in a process, and return its id."""
+    fields = (Path("/proc") / str(process.pid) / "stat").read_text().rpartition(")")[2].split()
+    tags = {HOST_TAG: gethostname(), PROCESS_TAG: str(process.pid), STARTED_TAG: fields[19]}
+    definition = definitions().resolve_job_def(job)
+    run = instance.create_run_for_job(
+        definition,
+        tags={**definition.run_tags, **tags, "dagster/partition": TWIN, "cause": "a test"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    return run.run_id
+
+
+def test_a_run_of_another_terminal_is_being_cancelled(copied: Terminal) -> None:
+    """Its process is asked to stop, and Dagster knows that it was asked, so that its end is no failure."""
+    with subprocess.Popen(["sleep", "60"]) as process, copied.world.instance() as instance:
+        run_id = begin(instance, process)
+        assert "was asked to stop" in cancel_run(instance, run_id)
+        assert process.wait(20) == -signal.SIGINT
+        known = instance.get_run_by_id(run_id)
+    assert known is not None
+    assert known.status is dg.DagsterRunStatus.CANCELING
+
+
+def test_a_run_without_a_job_yet_is_seen_and_can_be_stopped(copied: Terminal) -> None:
+    """While a training reads its sales, or waits for them, it is listed, shown, and cancelled by its run's id."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        with copied.world.instance() as instance:
+            begin(instance, process, "daily_forecast")
+            run_id = begin(instance, process)
+        first, *others = json.loads(copied("jobs", "list", "--json").out)
+        assert (first["job"], first["tenant"], first["status"], first["cause"]) == (run_id, TWIN, "starting", "a test")
+        assert {row["status"] for row in others} == {"completed"}
+        shown = copied("jobs", "show", run_id[:8])
+        assert (shown.status, "starting" in shown.out, run_id in shown.out) == (0, True, True)
+        assert JobProgress.model_validate_json(copied("jobs", "show", run_id, "--json").out).percentage == 0
+        answer = copied("jobs", "cancel", run_id[:8])
+        assert "was asked to stop" in answer.out, answer.err
+        assert process.wait(20) == -signal.SIGINT
+    assert {row["status"] for row in json.loads(copied("jobs", "list", "--json").out)} == {"completed"}

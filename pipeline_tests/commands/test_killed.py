@@ -40,6 +40,12 @@ def registered(world: World) -> set[str]:
         connection.close()
 
 
+def ends(world: World) -> list[str]:
+    """How Dagster says that the runs ended."""
+    with world.instance() as instance:
+        return [run.status.value for run in instance.get_runs()]
+
+
 def wait_for(what: str, ready: Callable[[], object], seconds: float = 120) -> None:
     """Wait until something is so."""
     end = time.monotonic() + seconds
@@ -114,6 +120,8 @@ def test_ctrl_c_ends_a_run_and_its_workers(world: World):
             if run.poll() is None:
                 os.killpg(run.pid, signal.SIGKILL)
     assert run.returncode not in (0, None), said.decode()
+    assert "bakery: cancelled: it was asked to stop" in said.decode()
+    assert ends(world) == ["CANCELED"]
     with world.entered() as installation:
         (job,) = installation.registry.jobs("bakery")
     assert job.status.value == "cancelled", job.error
@@ -145,4 +153,5 @@ def test_a_run_can_be_cancelled_from_another_terminal(world: World):
             run.wait()
     (row,) = json.loads(apart(world, "jobs", "list", "--json").out)
     assert row["status"] == "cancelled"
+    assert ends(world) == ["CANCELED"]
     wait_for("its workers are gone", lambda: not processes(world), 30)

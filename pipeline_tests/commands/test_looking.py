@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -64,6 +66,21 @@ def test_the_forecast_of_all_products_is_for_the_next_day(terminal: Terminal):
     assert "Friday 19 July 2024, from sales up to 2024-07-18" in said.out
     rungs = ("champion", "borrowed", "seasonal_naive")
     assert len([line for line in said.lines if any(rung in line for rung in rungs)]) >= 8
+
+
+def test_the_next_day_is_none_that_is_over(copied: Terminal):
+    """Where the sales end earlier than yesterday, what is shown is for today, where the tenant is."""
+    place = copied.world.home.table(ODD, "forecasts")
+    stored = pd.read_parquet(place)
+    today = dt.datetime.now(ZoneInfo("Europe/Madrid")).date()
+    first = pd.Timestamp(stored["date"].astype(str).min())
+    ahead = (pd.to_datetime(stored["date"].astype(str)) - first).dt.days
+    stored.assign(date=[today + dt.timedelta(days=int(days) - 2) for days in ahead]).to_parquet(place)
+    rows = json.loads(copied("forecast", "show", "--tenant", ODD, "--json").out)
+    assert {row["date"][:10] for row in rows} == {str(today)}
+    assert "over" not in copied("forecast", "show", "--tenant", ODD).out
+    past = ["forecast", "show", "--tenant", ODD, "--date", str(today - dt.timedelta(days=2))]
+    assert "that day is over" in " ".join(copied(*past).out.split())
 
 
 def test_the_forecast_of_one_product_has_every_day(terminal: Terminal):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from contracts import Severity
+from pipeline.defs.ingestion import assets as ingestion
 from pipeline.defs.monitoring import alerts as alerts_module
 from pipeline.defs.resources import InstallationResource
 from pipeline.registry.records import AlertRecord
@@ -128,6 +130,33 @@ def test_a_killed_run_raises_an_alert(copy: World) -> None:
     assert (alert.tenant_id, alert.subject) == ("", "care_for_storage")
     assert "its process was killed" in alert.message
     assert alert.action == "Run it again: what was finished is kept, the rest is done then."
+
+
+def test_a_run_that_was_interrupted_raises_no_alert(copy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of the command line that Ctrl-C ends is cancelled in Dagster, and no alert comes of it."""
+    monkeypatch.setattr(ingestion, "extract_sales", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    result = copy.run(TWIN)
+    assert (result.success, result.cancelled, result.errors) == (False, True, ())
+    with copy.instance() as instance:
+        run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.status is dg.DagsterRunStatus.CANCELED
+    assert look(copy)[0] == "no run has failed since"
+
+
+def test_a_run_that_nobody_asked_to_stop_is_told_as_interrupted(copy: World) -> None:
+    """Where Dagster alone was told to stop, as at a shutdown, the alert says to run it again, not to report it."""
+    with copy.instance() as instance, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingestion, "extract_sales", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        job = definitions().resolve_job_def("check_data")
+        job.execute_in_process(instance=instance, partition_key=TWIN, raise_on_error=False)
+    look(copy)
+    (alert,) = alerts(copy)
+    assert "Execution was interrupted unexpectedly" in alert.message
+    assert (alert.severity, alert.action) == (
+        Severity.MEDIUM,
+        "Run it again: what was finished is kept, the rest is done then.",
+    )
 
 
 def test_logs_are_read_of_news_alone(broken: World, monkeypatch: pytest.MonkeyPatch) -> None:

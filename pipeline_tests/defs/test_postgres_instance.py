@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,12 +54,48 @@ def test_what_is_no_postgresql_is_refused(tmp_path: Path, url: str) -> None:
     assert "s3cret" not in found.err
 
 
+def test_a_server_without_the_database_says_how_to_make_it(tmp_path: Path, empty_postgres: str) -> None:
+    """Where the server answers and has no such database, the message says the command that creates one."""
+    url = empty_postgres.rpartition("/")[0] + "/no_such_database"
+    found = apart(World(tmp_path / "world"), "jobs", "list", DAGSTER_DATABASE_URL=url, cwd=tmp_path)
+    assert found.status == 1
+    assert 'database "no_such_database" does not exist' in found.err
+    assert "or create the database with createdb" in found.err
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """A tenant with two products."""
     made = World(tmp_path / "world")
     made.root.mkdir()
     return made
+
+
+def test_the_folder_of_the_guide_has_its_file(world: World) -> None:
+    """Where DAGSTER_HOME names the folder for PostgreSQL itself, its file is written there and follows the settings."""
+    folder = world.home.root / "dagster-postgres"
+    settings = {"DAGSTER_HOME": str(folder), "DAGSTER_DATABASE_URL": "postgresql://user@host/dagster"}
+    for places in ("3", "5"):
+        with world.entered(**settings, MAX_CONCURRENT_JOBS=places):
+            assert os.environ["DAGSTER_HOME"] == str(folder)
+        text = (folder / "dagster.yaml").read_text(encoding="utf-8")
+        assert "env: DAGSTER_DATABASE_URL" in text
+        assert f"max_concurrent_runs: {int(places) + 1}" in text
+
+
+@pytest.mark.parametrize("name", ["dagster-postgres", "elsewhere"])
+def test_a_file_of_ones_own_is_respected(world: World, name: str) -> None:
+    """In a folder that DAGSTER_HOME names, a file that a person wrote stays as it is; another folder gets none."""
+    folder = world.home.root / name
+    folder.mkdir(parents=True)
+    settings = {"DAGSTER_HOME": str(folder), "DAGSTER_DATABASE_URL": "postgresql://user@host/dagster"}
+    if name == "elsewhere":
+        with world.entered(**settings):
+            assert list(folder.iterdir()) == []
+    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    with world.entered(**settings):
+        assert [place.name for place in folder.iterdir()] == ["dagster.yaml"]
+    assert (folder / "dagster.yaml").read_text(encoding="utf-8") == "telemetry: {enabled: false}\n"
 
 
 @pytest.mark.long

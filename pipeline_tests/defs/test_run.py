@@ -14,6 +14,7 @@ import pytest
 from pipeline.defs.jobs import TENANT_ASSETS
 from pipeline.engine.families import FAMILIES
 from pipeline.keys import partition_key, split_key
+from pipeline.report.build import build_report
 from pipeline_tests.defs import tills
 from pipeline_tests.defs.world import ODD, TWIN, Finished
 
@@ -289,3 +290,9 @@ def test_nothing_leaves_the_home(finished: Finished):
 def test_no_temporary_file_is_left(finished: Finished):
     """Every file was renamed into place."""
     assert not [path for path in finished.world.home.root.rglob("*") if ".tmp" in path.name]
+
+
+def test_the_report_is_dated_where_the_tenant_is(finished: Finished):
+    """Its moment is in the tenant's time zone, so that today and tomorrow are those of the shop."""
+    with finished.world.entered() as installation:
+        assert str(build_report(installation, ODD).generated_at.tzinfo) == "Europe/Madrid"

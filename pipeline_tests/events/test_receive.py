@@ -99,7 +99,7 @@ def test_rubbish_is_put_aside_and_blocks_nothing(to_rabbit: Installation, told: 
     dead = told.take(f"{told.prefix}pipeline.dead")
     assert [content for _, _, content in dead] == [content for content, _ in RUBBISH]
     for (_, properties, _), (_, words) in zip(dead, RUBBISH, strict=True):
-        assert properties.headers["queue"] == "pipeline.training.trigger"
+        assert properties.headers["queue"] == f"{told.prefix}pipeline.training.trigger"
         assert any(word in properties.headers["reason"] for word in words.split("|")), properties.headers
         assert properties.delivery_mode == 2
     assert dead[0][1].message_id == "bad-0"
@@ -112,6 +112,15 @@ def test_a_name_that_is_no_text_is_one_all_the_same(to_rabbit: Installation, tol
     told.tell("training.trigger", body(), message_id="good")
     assert receive(to_rabbit, 10).new == 2
     assert told.waiting("pipeline.training.trigger") == 0
+
+
+def test_the_log_names_the_queue_as_the_broker_does(
+    to_rabbit: Installation, told: Corner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever looks for the queue of a message that was put aside finds it under the name in the log."""
+    told.tell("training.trigger", b"{")
+    receive(to_rabbit, 10)
+    assert f"a message from {told.prefix}pipeline.training.trigger cannot be read" in caplog.text
 
 
 def test_what_could_not_be_kept_comes_again(to_rabbit: Installation, told: Corner) -> None:

@@ -269,10 +269,20 @@ def test_a_thousand_products_stay_small() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "word"), [(1, "Today"), (0, "Tomorrow"), (60, "Next day with sales")], ids=["night", "evening", "old"]
+    ("made", "word"),
+    [(1, "Today"), (0, "Tomorrow"), (-1, "Next day with sales"), (60, "Already over")],
+    ids=["night", "evening", "before", "old"],
 )
 def test_a_day_is_called_by_when_the_report_is_made(report: TenantReport, made: int, word: str) -> None:
     """Tomorrow is the day after the report's making, not the day after the last sales."""
     at = dt.datetime(2026, 9, 30, 20, tzinfo=dt.UTC) + dt.timedelta(days=made)
     page = read(render_report(replace(report, generated_at=at)))
     assert page.all("h2")[0].text.startswith(f"{word} (Thursday 1 October 2026)")
+
+
+def test_a_day_that_is_over_is_not_the_next(report: TenantReport) -> None:
+    """Where the sales end earlier than yesterday the first day from today on is shown; of old ones it is said."""
+    late = read(render_report(replace(report, generated_at=dt.datetime(2026, 10, 3, 9, tzinfo=dt.UTC))))
+    assert late.all("h2")[0].text.startswith("Today (Saturday 3 October 2026): bake")
+    old = read(render_report(replace(report, generated_at=dt.datetime(2027, 10, 3, 9, tzinfo=dt.UTC))))
+    assert old.all("h2")[0].text.startswith("Already over (Thursday 1 October 2026): what was to bake")

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,8 @@ class RunResult:
     """How a run ended.
 
     `errors` holds the cause of each failed step: our own error, else the root of it. `failed_checks` holds what
-    the asset checks of severity error found. One that was asked to stop is `cancelled`: it has neither.
+    the asset checks of severity error found. One that was asked to stop is `cancelled`: it has neither. It was
+    `interrupted` where the whole command was asked, by Ctrl-C or SIGTERM.
     """
 
     run_id: str
@@ -48,6 +49,7 @@ class RunResult:
     errors: tuple[str, ...]
     failed_checks: tuple[str, ...] = ()
     cancelled: bool = False
+    interrupted: bool = False
 
 
 @contextmanager
@@ -131,18 +133,18 @@ def run_job(
             )
         )
         events = result.all_events
-        cancelled = _cancelled(instance, result.run_id, events)
+        if stopped := interrupted(events):
+            _cancel_interrupted(instance, result.run_id)
         _leave_metrics(instance)
+    cancelled = stopped or any(event.event_type is dg.DagsterEventType.RUN_CANCELED for event in events)
     told = tuple(map(str, faults(events))), tuple(failed_checks(events))
-    return RunResult(result.run_id, result.success, *told, cancelled)
+    return RunResult(result.run_id, result.success, *told, cancelled, stopped)
 
 
-def _cancelled(instance: dg.DagsterInstance, run_id: str, events: Sequence[dg.DagsterEvent]) -> bool:
-    """Say whether a run was asked to stop; after Ctrl-C, which Dagster takes for a failure, mark it as cancelled."""
-    if interrupted(events) and (run := instance.get_run_by_id(run_id)) is not None:
+def _cancel_interrupted(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Mark a run as cancelled that Ctrl-C has ended; Dagster takes that for a failure."""
+    if (run := instance.get_run_by_id(run_id)) is not None:
         instance.report_run_canceled(run, STOPPED)
-        return True
-    return any(event.event_type is dg.DagsterEventType.RUN_CANCELED for event in events)
 
 
 def _leave_metrics(instance: dg.DagsterInstance) -> None:

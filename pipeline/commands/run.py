@@ -98,7 +98,7 @@ def run_tenants(
     quiet: bool,
     config: Mapping[str, Any] | None = None,
 ) -> dict[str, outcome.RunResult]:
-    """Run the main job for each tenant, with a progress bar a tenant."""
+    """Run the main job for each tenant, with a progress bar a tenant; after Ctrl-C none of the others is begun."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -125,6 +125,8 @@ def run_tenants(
             with listening(moved):
                 results[tenant_id] = run_job(tenant_id, config=config, tags=tags)
             progress.update(bar, description=_ending(results[tenant_id]), completed=1, total=1)
+            if results[tenant_id].interrupted:
+                break
     return results
 
 

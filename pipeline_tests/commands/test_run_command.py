@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.defs.ingestion import assets
 from pipeline.home import Home
 from pipeline_tests.commands.conftest import Answer, Terminal, apart
 from pipeline_tests.defs import tills
@@ -97,3 +99,14 @@ def test_a_failed_run_has_its_status_in_json_too(fresh: Terminal, tmp_path: Path
     assert row["trained"] is None
     assert answer.err.startswith("bakery: sales: MissingColumnsError: ")
     assert Home(fresh.world.home.root).tenants.joinpath("bakery.toml").exists()
+
+
+def test_ctrl_c_ends_the_whole_command(fresh: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The tenant at work is cancelled, which is said, and none of the others is begun."""
+    for name in ("first", "second"):
+        fresh.world.add(name, tills.write(tills.steady("Bun", days=40), tmp_path / f"{name}.csv"))
+    monkeypatch.setattr(assets, "extract_sales", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    answer = fresh("run")
+    assert answer.status == 1
+    assert "first: cancelled: it was asked to stop" in answer.err
+    assert "second" not in answer.out + answer.err

@@ -17,7 +17,7 @@ from pipeline.tables import read_metadata, read_table, records
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-DEEPEST = 15
+DEEPEST = 12
 MOST = 20
 """Branches that are shown of one place; with more it says how many."""
 NARROWEST = 60

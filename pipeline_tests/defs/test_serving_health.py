@@ -126,7 +126,7 @@ def test_servers_that_are_of_no_use_fail_the_check(empty: World) -> None:
     report(metrics(empty), [window(-5, now=now, deployment_id="ahead")], "ahead.jsonl")
     found = [one for one in judged(empty).get_asset_check_evaluations() if one.check_name == TOGETHER]
     assert not found[0].passed
-    assert "1 files or folders of servers gave no window" in str(found[0].description)
+    assert "files or folders of servers that gave no window: 1" in str(found[0].description)
     assert "ahead.jsonl: window_end: " in str(found[0].description)
 
 

@@ -93,7 +93,7 @@ def deployments_healthy(installation: InstallationResource) -> dg.AssetCheckResu
     if found is None or not found.unusable_count:
         return together
     first = found.unusable[0]
-    told = f"{found.unusable_count} files or folders of servers gave no window; {first.path}: {first.reason}"
+    told = f"files or folders of servers that gave no window: {found.unusable_count}; {first.path}: {first.reason}"
     unusable = pd.DataFrame([one.model_dump() for one in found.unusable])
     return together._replace(
         passed=False,
@@ -172,7 +172,7 @@ def _all(states: Sequence[DeploymentHealthState]) -> dg.AssetCheckResult:
     elif bad:
         told = f"{len(bad)} of {len(states)} deployments are not healthy; {bad[0].deployment_id}: {bad[0].detail}"
     else:
-        told = f"all {len(states)} deployments are healthy"
+        told = f"all deployments are healthy: {len(states)}"
     return dg.AssetCheckResult(
         passed=not bad,
         severity=dg.AssetCheckSeverity.ERROR if unhealthy else dg.AssetCheckSeverity.WARN,

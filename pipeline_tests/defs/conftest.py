@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,14 @@ def copy(finished: Finished, tmp_path: Path) -> World:
 def empty(tmp_path: Path) -> World:
     """A world without tenants."""
     return World(tmp_path / "world")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_over() -> Iterator[None]:
+    """Clear away what a test leaves of Dagster's contexts before the next one begins.
+
+    A context of a sensor enters its instance once more, and what that leaves is closed whenever it is collected: within
+    a later test that would point definitions that are being loaded at an instance that is gone.
+    """
+    yield
+    gc.collect()
